@@ -1,0 +1,35 @@
+//! Everything a request or a job may need, wired once by a command and handed down.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::access::TokenIssuer;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::privacy::Keyring;
+use crate::store::Store;
+
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    pub db: Db,
+    /// The object store: bronze and refined objects.
+    pub store: Store,
+    /// Keys that turn identifiers into tokens and seal what must not be read.
+    pub keys: Keyring,
+    /// Signs access tokens and receipts; publishes the JWKS.
+    pub issuer: TokenIssuer,
+}
+
+/// Shared handle to [`App`]; the state of every handler.
+#[derive(Clone)]
+pub struct AppState(pub Arc<App>);
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}

@@ -1,0 +1,263 @@
+//! Configuration: read once from the environment, checked as a whole, secrets never shown.
+//!
+//! Every variable is a line of [`VARIABLES`]; `etrplus serve --help` and README point there.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+/// All variables: name, default (empty: required), meaning.
+pub const VARIABLES: &[(&str, &str, &str)] = &[
+    ("DATABASE_URL", "", "Postgres, as postgres://user@host/database; a role that is neither superuser nor BYPASSRLS"),
+    ("ETR_S3_BUCKET", "", "bucket that holds bronze/ and refined/"),
+    ("ETR_S3_ACCESS_KEY_ID", "", "S3 credentials (AWS_ACCESS_KEY_ID is read as well)"),
+    ("ETR_S3_SECRET_ACCESS_KEY", "", "S3 credentials (AWS_SECRET_ACCESS_KEY is read as well)"),
+    ("ETR_S3_REGION", "ap-southeast-5", "S3 region"),
+    ("ETR_S3_ENDPOINT", "(AWS)", "S3 endpoint for stores other than AWS; path-style addressing is used"),
+    ("ETR_TOKEN_KEY", "", "<version>:<base64 of 32 random bytes>: makes the keyed tokens of identifiers; losing it loses every person"),
+    ("ETR_SEAL_KEYS", "", "<version>:<base64 of 32 bytes>[,…]: encrypts identifiers and signing keys; the last one seals, all open"),
+    ("ETR_LISTEN", "127.0.0.1:8080", "address of the API"),
+    ("ETR_METRICS_LISTEN", "127.0.0.1:9090", "address of Prometheus metrics; keep it private"),
+    ("ETR_PUBLIC_URL", "http://<ETR_LISTEN>", "how clients reach the API: issuer and audience of tokens"),
+    ("ETR_DB_CONNECTIONS", "24", "Postgres connections of one process, over all its pools"),
+    ("ETR_WORKERS", "2", "batches that one process refines at once"),
+    ("ETR_MAX_BATCH_BYTES", "4294967296", "largest body of POST /v1/batches as received (F016)"),
+    ("ETR_MAX_DECODED_BYTES", "34359738368", "largest body after decompression (F016)"),
+    ("ETR_MAX_BATCH_RECORDS", "10000000", "most records in one batch (F016)"),
+    ("ETR_MAX_RATIO", "100", "most decompressed bytes per received byte, after the first MiB (F004)"),
+    ("ETR_REQUEST_SECONDS", "30", "time limit of a request other than an upload"),
+    ("ETR_SHUTDOWN_SECONDS", "25", "how long a stopping process lets work finish"),
+    ("ETR_LOG_FORMAT", "json", "json or text"),
+    ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
+];
+
+/// A symmetric key with its version. Never printed.
+#[derive(Clone)]
+pub struct VersionedKey {
+    pub version: u8,
+    pub key: Zeroizing<[u8; 32]>,
+}
+
+impl std::fmt::Debug for VersionedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VersionedKey(v{}, redacted)", self.version)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct S3Config {
+    pub bucket: String,
+    pub region: String,
+    pub endpoint: Option<String>,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+}
+
+/// What the server enforces and tells at `GET /v1/limits`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub max_batch_bytes: u64,
+    pub max_decoded_bytes: u64,
+    pub max_records: u64,
+    pub max_ratio: u64,
+    /// Longest line or record; a constant of the contract (F016).
+    pub max_line_bytes: usize,
+    pub request_timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub database_url: SecretString,
+    pub s3: S3Config,
+    pub token_key: VersionedKey,
+    pub seal_keys: Vec<VersionedKey>,
+    pub listen: SocketAddr,
+    pub metrics_listen: SocketAddr,
+    pub public_url: String,
+    pub db_connections: u32,
+    pub workers: usize,
+    pub limits: Limits,
+    pub shutdown_grace: Duration,
+    pub log_json: bool,
+    pub log_filter: String,
+}
+
+/// Everything that is wrong with the environment, so that one start tells all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("configuration is incomplete or wrong:\n  {}", .0.join("\n  "))]
+pub struct ConfigError(pub Vec<String>);
+
+/// Reads variables and gathers complaints.
+struct Reader<'a> {
+    variables: &'a BTreeMap<String, String>,
+    errors: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn optional(&self, name: &str) -> Option<String> {
+        self.variables.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&mut self, names: &[&str]) -> String {
+        let found = names.iter().find_map(|name| self.optional(name));
+        found.unwrap_or_else(|| {
+            let meaning = VARIABLES.iter().find(|(name, _, _)| *name == names[0]).map_or("", |v| v.2);
+            self.errors.push(format!("{} is not set: {meaning}", names[0]));
+            String::new()
+        })
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, name: &str, default: T, what: &str) -> T {
+        match self.optional(name) {
+            None => default,
+            Some(text) => text.parse().unwrap_or_else(|_| {
+                self.errors.push(format!("{name} must be {what}"));
+                default
+            }),
+        }
+    }
+
+    fn keys(&mut self, name: &str) -> Vec<VersionedKey> {
+        let text = Zeroizing::new(self.required(&[name]));
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let keys: Vec<_> = text.split(',').map(parse_key).collect();
+        if keys.iter().any(Option::is_none) {
+            // The value itself is a secret: say what is expected, never what was found.
+            self.errors.push(format!("{name} must be <version 1-255>:<base64 of 32 bytes>"));
+        }
+        keys.into_iter().flatten().collect()
+    }
+}
+
+fn parse_key(text: &str) -> Option<VersionedKey> {
+    let (version, encoded) = text.trim().split_once(':')?;
+    let bytes = Zeroizing::new(BASE64.decode(encoded).ok()?);
+    let key: [u8; 32] = bytes.as_slice().try_into().ok()?;
+    let version = version.parse().ok().filter(|version| *version > 0)?;
+    Some(VersionedKey { version, key: Zeroizing::new(key) })
+}
+
+impl Config {
+    /// Reads the process environment.
+    pub fn from_env() -> Result<Config, ConfigError> {
+        Config::from_variables(&std::env::vars().collect())
+    }
+
+    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+        let mut read = Reader { variables, errors: Vec::new() };
+        let listen = read.parsed("ETR_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080");
+        let config = Config {
+            database_url: read.required(&["DATABASE_URL"]).into(),
+            s3: S3Config {
+                bucket: read.required(&["ETR_S3_BUCKET"]),
+                region: read.optional("ETR_S3_REGION").unwrap_or_else(|| "ap-southeast-5".into()),
+                endpoint: read.optional("ETR_S3_ENDPOINT"),
+                access_key_id: read.required(&["ETR_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"]),
+                secret_access_key: read.required(&["ETR_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"]).into(),
+            },
+            token_key: read.keys("ETR_TOKEN_KEY").pop().unwrap_or_else(placeholder_key),
+            seal_keys: read.keys("ETR_SEAL_KEYS"),
+            listen,
+            metrics_listen: read.parsed("ETR_METRICS_LISTEN", SocketAddr::from(([127, 0, 0, 1], 9090)), "an address like 127.0.0.1:9090"),
+            public_url: read
+                .optional("ETR_PUBLIC_URL")
+                .unwrap_or_else(|| format!("http://{listen}"))
+                .trim_end_matches('/')
+                .to_owned(),
+            db_connections: read.parsed("ETR_DB_CONNECTIONS", 24, "a number from 4 to 500"),
+            workers: read.parsed("ETR_WORKERS", 2, "a number from 1 to 64"),
+            limits: read_limits(&mut read),
+            shutdown_grace: Duration::from_secs(read.parsed("ETR_SHUTDOWN_SECONDS", 25, "a number of seconds")),
+            log_json: read.optional("ETR_LOG_FORMAT").is_none_or(|format| format != "text"),
+            log_filter: read.optional("ETR_LOG").unwrap_or_else(|| "info".into()),
+        };
+        check(&config, &mut read.errors);
+        if read.errors.is_empty() { Ok(config) } else { Err(ConfigError(read.errors)) }
+    }
+
+    pub fn database_url(&self) -> &str {
+        self.database_url.expose_secret()
+    }
+}
+
+fn read_limits(read: &mut Reader<'_>) -> Limits {
+    Limits {
+        max_batch_bytes: read.parsed("ETR_MAX_BATCH_BYTES", 4 << 30, "a number of bytes"),
+        max_decoded_bytes: read.parsed("ETR_MAX_DECODED_BYTES", 32 << 30, "a number of bytes"),
+        max_records: read.parsed("ETR_MAX_BATCH_RECORDS", 10_000_000, "a number of records"),
+        max_ratio: read.parsed("ETR_MAX_RATIO", 100, "a ratio"),
+        max_line_bytes: 1 << 20,
+        request_timeout: Duration::from_secs(read.parsed("ETR_REQUEST_SECONDS", 30, "a number of seconds")),
+    }
+}
+
+/// Stands in while complaints are gathered; a configuration with complaints is never returned.
+fn placeholder_key() -> VersionedKey {
+    VersionedKey { version: 1, key: Zeroizing::new([0; 32]) }
+}
+
+fn check(config: &Config, errors: &mut Vec<String>) {
+    if !(4..=500).contains(&config.db_connections) {
+        errors.push("ETR_DB_CONNECTIONS must be a number from 4 to 500".into());
+    }
+    if !(1..=64).contains(&config.workers) {
+        errors.push("ETR_WORKERS must be a number from 1 to 64".into());
+    }
+    if config.limits.max_batch_bytes == 0 || config.limits.max_records == 0 || config.limits.max_ratio == 0 {
+        errors.push("limits must be greater than zero".into());
+    }
+    if !config.public_url.starts_with("http://") && !config.public_url.starts_with("https://") {
+        errors.push("ETR_PUBLIC_URL must start with https:// (or http:// on loopback)".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete() -> BTreeMap<String, String> {
+        let key = format!("1:{}", BASE64.encode([7u8; 32]));
+        [
+            ("DATABASE_URL", "postgres://etrplus:hunter2@localhost/etrplus"),
+            ("ETR_S3_BUCKET", "etrplus"),
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "sesame"),
+            ("ETR_TOKEN_KEY", key.as_str()),
+            ("ETR_SEAL_KEYS", key.as_str()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    #[test]
+    fn an_empty_environment_names_every_missing_variable_at_once() {
+        let error = Config::from_variables(&BTreeMap::new()).unwrap_err().to_string();
+        for (name, default, _) in VARIABLES {
+            assert_eq!(error.contains(&format!("{name} is not set")), default.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let text = format!("{:?}", Config::from_variables(&complete()).unwrap());
+        for secret in ["hunter2", "sesame", &BASE64.encode([7u8; 32]), "7, 7"] {
+            assert!(!text.contains(secret), "{secret} is shown");
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_described_and_not_repeated() {
+        let mut variables = complete();
+        variables.insert("ETR_SEAL_KEYS".into(), "1:dG9vIHNob3J0".into());
+        let error = Config::from_variables(&variables).unwrap_err().to_string();
+        assert!(error.contains("ETR_SEAL_KEYS must be"), "{error}");
+        assert!(!error.contains("dG9vIHNob3J0"));
+    }
+}

@@ -1,0 +1,77 @@
+//! One row of `account_snapshot`, typed.
+
+use chrono::NaiveDate;
+
+use super::codes::*;
+use crate::domain::money::Sen;
+
+/// A row after its cells were read by type (V rules). `None` means absent, blank or unreadable: what was
+/// unreadable has its own finding, so the cross-field rules look only at what is there. Out-of-range values
+/// (V005, V006) stay, because other rules still have something true to say about them.
+///
+/// Text borrows from the decoded row; nothing is copied on the way through the rules.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountSnapshot<'a> {
+    pub subject_type: Option<SubjectType>,
+    pub id_type: Option<IdType>,
+    pub id_number: Option<&'a str>,
+    pub id_country: Option<&'a str>,
+    pub secondary_id_type: Option<IdType>,
+    pub secondary_id_number: Option<&'a str>,
+    pub full_name: Option<&'a str>,
+    pub date_of_birth: Option<NaiveDate>,
+    pub phone: Option<&'a str>,
+    pub postcode: Option<&'a str>,
+    pub holder_role: Option<HolderRole>,
+    pub account_ref: Option<&'a str>,
+    pub product_type: Option<ProductType>,
+    pub portfolio_type: Option<PortfolioType>,
+    pub islamic: Option<bool>,
+    pub merchant_category: Option<&'a str>,
+    pub as_of_date: Option<NaiveDate>,
+    pub opened_date: Option<NaiveDate>,
+    pub maturity_date: Option<NaiveDate>,
+    pub closed_date: Option<NaiveDate>,
+    pub status: Option<AccountStatus>,
+    pub status_date: Option<NaiveDate>,
+    pub currency: Option<&'a str>,
+    pub original_amount: Option<Sen>,
+    pub credit_limit: Option<Sen>,
+    pub instalment_amount: Option<Sen>,
+    pub instalments_total: Option<u16>,
+    pub instalments_paid: Option<u16>,
+    pub instalments_overdue: Option<u16>,
+    pub payment_frequency: Option<PaymentFrequency>,
+    pub outstanding: Option<Sen>,
+    pub overdue: Option<Sen>,
+    pub fees_outstanding: Option<Sen>,
+    pub dpd: Option<u16>,
+    pub oldest_unpaid_due_date: Option<NaiveDate>,
+    pub first_delinquency_date: Option<NaiveDate>,
+    pub aging_current: Option<Sen>,
+    pub aging_1_30: Option<Sen>,
+    pub aging_31_60: Option<Sen>,
+    pub aging_61_90: Option<Sen>,
+    pub aging_91_120: Option<Sen>,
+    pub aging_121_150: Option<Sen>,
+    pub aging_151_180: Option<Sen>,
+    pub aging_181_plus: Option<Sen>,
+    pub amount_paid_period: Option<Sen>,
+    pub scheduled_amount_period: Option<Sen>,
+    pub last_payment_date: Option<NaiveDate>,
+    pub last_payment_amount: Option<Sen>,
+    pub next_due_date: Option<NaiveDate>,
+    pub next_due_amount: Option<Sen>,
+    pub write_off_date: Option<NaiveDate>,
+    pub write_off_amount: Option<Sen>,
+    pub sold_to: Option<&'a str>,
+    pub sold_date: Option<NaiveDate>,
+    pub settled_date: Option<NaiveDate>,
+    pub settlement_type: Option<SettlementType>,
+    pub restructured: Option<bool>,
+    pub hardship: Option<bool>,
+    pub legal_action: Option<bool>,
+    pub contributor_dispute: Option<bool>,
+    pub listing_requested: Option<bool>,
+    pub evidence_ref: Option<&'a str>,
+}

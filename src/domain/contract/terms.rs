@@ -1,0 +1,52 @@
+//! What one contributor may send: the part of its agreement that rules look at.
+
+use chrono::{Months, NaiveDate};
+
+use super::codes::{Dataset, ProductType};
+
+/// Per-contributor limits, thresholds and permissions, with the bureau's defaults (`domain.md` 6.2, F011, F018, F019).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Datasets that the contributor may send (F001).
+    pub datasets: Vec<Dataset>,
+    /// ISO 4217 codes that are accepted (V010).
+    pub currencies: Vec<String>,
+    /// Products that the contributor is licensed for; `None` means all (X026).
+    pub products: Option<Vec<ProductType>>,
+    /// How many months back a period may end (F011).
+    pub open_window_months: u32,
+    /// With a back-fill grant, periods that end on or after this date are open as well.
+    pub backfill_from: Option<NaiveDate>,
+    /// Share of rejected records, in basis points, above which the file is rejected (F018).
+    pub reject_threshold_bps: u32,
+    /// Share of records rejected by an identity rule, in basis points, above which the file is rejected (F019).
+    pub identity_threshold_bps: u32,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Terms {
+            datasets: vec![
+                Dataset::AccountSnapshot,
+                Dataset::RepaymentEvent,
+                Dataset::Application,
+            ],
+            currencies: vec!["MYR".to_owned()],
+            products: None,
+            open_window_months: 24,
+            backfill_from: None,
+            reject_threshold_bps: 500,
+            identity_threshold_bps: 200,
+        }
+    }
+}
+
+impl Terms {
+    /// The earliest period end that is open on the given day.
+    pub fn open_from(&self, today: NaiveDate) -> NaiveDate {
+        let window = today
+            .checked_sub_months(Months::new(self.open_window_months))
+            .unwrap_or(NaiveDate::MIN);
+        self.backfill_from.map_or(window, |from| from.min(window))
+    }
+}

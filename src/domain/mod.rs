@@ -1,0 +1,15 @@
+//! What the bureau knows, as pure values and functions: no I/O, no clock, no keys, no async.
+//!
+//! Start at [`contract`] (what a row may contain), then [`rules`] (what is wrong with a row, a file or a
+//! set of rows), then [`profile`] (what a risk engine is told about a person).
+
+pub mod batch;
+pub mod contract;
+pub mod dates;
+pub mod envelope;
+pub mod finding;
+pub mod history;
+pub mod identity;
+pub mod money;
+pub mod profile;
+pub mod rules;

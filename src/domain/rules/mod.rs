@@ -1,0 +1,4 @@
+//! (being written)
+
+mod code;
+pub use code::{Code, Level};

@@ -1,0 +1,59 @@
+//! Typed identifiers. A bare UUID never says what it names; these do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema,
+        )]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::from_str(text).map($name)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// An organisation that sends data.
+    ContributorId
+);
+uuid_id!(
+    /// A credential holder: a contributor's system, a risk engine, an operator.
+    ClientId
+);
+uuid_id!(
+    /// One submission and everything that happened to it. Time-ordered (UUIDv7), never a capability.
+    BatchId
+);
+uuid_id!(
+    /// A person or business inside eTR+: random, meaningless outside.
+    SubjectId
+);
+uuid_id!(JobId);
+uuid_id!(
+    /// One question about a subject; names its footprint.
+    QueryId
+);
+uuid_id!(
+    /// One HTTP request, as told to the caller in `X-Request-Id`.
+    RequestId
+);

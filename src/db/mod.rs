@@ -1,1 +1,85 @@
-//! (being written)
+//! Postgres: one file per table or read model, free functions, SQL nowhere else.
+//!
+//! Statements are `&'static str` constants bound by position; the tests run each of them against a real
+//! server. Functions take the caller's executor, so that the caller decides the transaction.
+//!
+//! Two pools keep two promises. [`Db::system`] sees every contributor (workers, operators, lookups).
+//! [`Db::as_contributor`] opens a transaction in which row-level security shows one contributor's rows only;
+//! everything that a contributor's request reads or writes goes through it, so that a forgotten `WHERE`
+//! finds nothing instead of somebody else's batch.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use crate::error::{Error, Result};
+use crate::ids::ContributorId;
+
+/// The one list of migrations, embedded in the binary.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// How long a request waits for a connection before it is shed with 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+pub struct Db {
+    /// Sees all contributors.
+    pub system: PgPool,
+    /// Sees nothing until a contributor is named; see [`Db::as_contributor`].
+    tenant: PgPool,
+}
+
+impl Db {
+    /// Opens both pools lazily: a process starts while Postgres is down and becomes ready when it is up.
+    pub fn connect(database_url: &str, connections: u32) -> Result<Db> {
+        let options = PgConnectOptions::from_str(database_url)
+            .map_err(|_| Error::Internal("DATABASE_URL is not a postgres:// address".into()))?
+            .application_name("etrplus");
+        let pool = |scope: &'static str, size: u32| {
+            PgPoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_lazy_with(options.clone().options(session_settings(scope)))
+        };
+        let tenant_share = connections / 3 + 1;
+        Ok(Db { system: pool("system", connections - tenant_share), tenant: pool("none", tenant_share) })
+    }
+
+    /// A transaction that sees and writes the rows of one contributor alone.
+    pub async fn as_contributor(&self, contributor: ContributorId) -> Result<Transaction<'static, Postgres>> {
+        let mut tx = self.tenant.begin().await?;
+        sqlx::query("/* db.as_contributor */ SELECT set_config('etr.contributor_id', $1, true)")
+            .bind(contributor.to_string())
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx)
+    }
+}
+
+/// What every connection of a scope is set to. Waiting for ever is never right: a statement that runs into
+/// one of these ends as a 503 that is safe to retry.
+fn session_settings(scope: &'static str) -> [(&'static str, &'static str); 4] {
+    [
+        ("etr.scope", scope),
+        ("statement_timeout", "60s"),
+        ("lock_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "60s"),
+    ]
+}
+
+/// Fails when a statement that must touch exactly one row did not.
+pub fn ensure_one_row(table: &'static str, result: &sqlx::postgres::PgQueryResult) -> Result<()> {
+    match result.rows_affected() {
+        1 => Ok(()),
+        n => Err(Error::Inconsistent { table, column: "(row count)", row: format!("{n} rows instead of one") }),
+    }
+}
+
+/// Holds a lock until the transaction ends; two transactions with the same number take turns.
+pub async fn advisory_lock_in_tx(connection: &mut PgConnection, key: i64) -> Result<()> {
+    sqlx::query("/* db.advisory_lock */ SELECT pg_advisory_xact_lock($1)").bind(key).execute(connection).await?;
+    Ok(())
+}

@@ -128,8 +128,8 @@ mod tests {
             as_of_date: as_of.parse().unwrap(),
             status: AccountStatus::Active,
             dpd,
-            outstanding: Sen(100_00),
-            overdue: Sen(if dpd > 0 { 10_00 } else { 0 }),
+            outstanding: Sen(10_000),
+            overdue: Sen(if dpd > 0 { 1_000 } else { 0 }),
         }
     }
 

@@ -8,6 +8,9 @@
 //! everything that a contributor's request reads or writes goes through it, so that a forgotten `WHERE`
 //! finds nothing instead of somebody else's batch.
 
+pub mod accounts;
+pub mod footprints;
+
 use std::str::FromStr;
 use std::time::Duration;
 

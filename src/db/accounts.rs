@@ -194,17 +194,26 @@ mod tests {
     #[test]
     fn the_order_of_every_stored_list_is_pinned() {
         assert_eq!(SubjectType::WORDS, ["INDIVIDUAL", "BUSINESS"]);
-        assert_eq!(
-            IdType::WORDS,
-            ["NRIC", "OLD_IC", "PASSPORT", "ARMY", "POLICE", "BRN", "BRN_OLD"]
-        );
+        assert_eq!(IdType::WORDS, ["NRIC", "OLD_IC", "PASSPORT", "ARMY", "POLICE", "BRN", "BRN_OLD"]);
         assert_eq!(HolderRole::WORDS, ["PRIMARY", "JOINT", "GUARANTOR"]);
         assert_eq!(
             ProductType::WORDS,
             [
-                "BNPL_PLAN", "BNPL_LINE", "PERSONAL_LOAN", "HIRE_PURCHASE", "CREDIT_SALE", "LEASING", "FACTORING",
-                "TRADE_CREDIT", "TELCO_POSTPAID", "TELCO_DEVICE", "UTILITY_POWER", "UTILITY_WATER",
-                "UTILITY_OTHER", "RENTAL", "OTHER",
+                "BNPL_PLAN",
+                "BNPL_LINE",
+                "PERSONAL_LOAN",
+                "HIRE_PURCHASE",
+                "CREDIT_SALE",
+                "LEASING",
+                "FACTORING",
+                "TRADE_CREDIT",
+                "TELCO_POSTPAID",
+                "TELCO_DEVICE",
+                "UTILITY_POWER",
+                "UTILITY_WATER",
+                "UTILITY_OTHER",
+                "RENTAL",
+                "OTHER",
             ]
         );
         assert_eq!(PortfolioType::WORDS, ["INSTALMENT", "REVOLVING", "OPEN", "LEASE"]);

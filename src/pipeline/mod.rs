@@ -1,1 +1,4 @@
 //! (being written)
+
+pub mod combiner;
+pub mod footprints;

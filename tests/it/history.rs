@@ -1,5 +1,7 @@
 //! The history of an account is merged in SQL; `domain::history::merge` says what that must mean.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
+
 use chrono::{NaiveDate, TimeDelta};
 use etrplus::domain::contract::AccountStatus;
 use etrplus::domain::history::{Month, merge};

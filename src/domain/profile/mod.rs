@@ -24,6 +24,7 @@ mod depth;
 mod exposure;
 mod freshness;
 mod grid;
+pub mod inquiry;
 mod outcome;
 mod population;
 mod velocity;

@@ -19,6 +19,8 @@ pub mod client_assertions;
 pub mod clients;
 pub mod contributors;
 pub mod signing_keys;
+pub mod accounts;
+pub mod footprints;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -29,3 +29,6 @@ pub mod lifecycle;
 pub mod pack;
 pub mod refine;
 pub mod sweep;
+
+pub mod combiner;
+pub mod footprints;

@@ -19,7 +19,9 @@ mod code;
 mod completeness;
 mod cross_field;
 mod cross_record;
+pub mod field;
 mod file;
+pub mod identity;
 
 pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
 pub use code::{Code, Level};

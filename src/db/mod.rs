@@ -12,6 +12,7 @@ pub mod audit_entries;
 pub mod client_assertions;
 pub mod clients;
 pub mod contributors;
+pub mod schema;
 pub mod signing_keys;
 
 use std::str::FromStr;

@@ -1,5 +1,6 @@
 //! Logs to standard error, metrics to Prometheus, and a panic hook that tells where and not what.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -14,6 +15,8 @@ use crate::config::Config;
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
+const NOTICES: &str = "sqlx::postgres::notice=warn";
+
 /// Sets up logs as configured. A second call in one process changes nothing.
 pub fn init(config: &Config) {
     init_logs(config.log_json, &config.log_filter);
@@ -22,12 +25,15 @@ pub fn init(config: &Config) {
 /// Sets up logs before there is a configuration.
 pub fn init_logs(json: bool, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Postgres' notices ("already exists, skipping") tell nothing that the caller does not know.
+    let filter = NOTICES.parse().map_or(filter.clone(), |directive| filter.add_directive(directive));
     let registry = tracing_subscriber::registry().with(filter);
     let set = if json {
         let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
         registry.with(lines.with_writer(std::io::stderr)).try_init()
     } else {
-        registry.with(fmt::layer().with_writer(std::io::stderr)).try_init()
+        let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal());
+        registry.with(lines.with_writer(std::io::stderr)).try_init()
     };
     if set.is_ok() {
         std::panic::set_hook(Box::new(log_panic));

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use etrplus::config::S3Config;
@@ -48,8 +48,8 @@ fn start() -> S3Config {
 
 /// Removes the directory when this process is gone, however it ends: the shell reads a pipe that nobody writes to.
 /// The pipe is open for as long as the result is held.
-fn remove_at_the_end(directory: &Path) -> ChildStdin {
-    let mut shell = Command::new("/bin/sh")
+fn remove_at_the_end(directory: &Path) -> Child {
+    Command::new("/bin/sh")
         .args(["-c", r#"read -r nothing; rm -rf -- "$1""#, "etrplus-tests"])
         .arg(directory)
         .stdin(Stdio::piped())
@@ -57,6 +57,5 @@ fn remove_at_the_end(directory: &Path) -> ChildStdin {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .unwrap();
-    shell.stdin.take().unwrap()
+        .unwrap()
 }

@@ -7,6 +7,7 @@ use crate::access::TokenIssuer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::jobs::Wake;
 use crate::privacy::Keyring;
 use crate::store::Store;
 
@@ -20,6 +21,8 @@ pub struct App {
     pub keys: Keyring,
     /// Signs access tokens and receipts; publishes the JWKS.
     pub issuer: TokenIssuer,
+    /// Wakes workers and waiting requests.
+    pub wake: Wake,
 }
 
 /// Shared handle to [`App`]; the state of every handler.

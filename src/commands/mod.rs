@@ -1,1 +1,6 @@
 //! (being written)
+
+pub mod client;
+pub mod contributor;
+mod registry_access;
+pub mod signing_key;

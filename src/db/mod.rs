@@ -8,6 +8,20 @@
 //! everything that a contributor's request reads or writes goes through it, so that a forgotten `WHERE`
 //! finds nothing instead of somebody else's batch.
 
+pub mod batches;
+pub mod copy;
+pub mod jobs;
+pub mod lineage;
+pub mod serving;
+pub mod staging;
+pub mod audit_entries;
+pub mod client_assertions;
+pub mod clients;
+pub mod contributors;
+pub mod signing_keys;
+pub mod accounts;
+pub mod footprints;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -30,6 +44,8 @@ pub struct Db {
     pub system: PgPool,
     /// Sees nothing until a contributor is named; see [`Db::as_contributor`].
     tenant: PgPool,
+    /// For refining batches: sees all contributors, may take minutes, keeps a temporary table per connection.
+    pub refinery: PgPool,
 }
 
 impl Db {
@@ -38,14 +54,19 @@ impl Db {
         let options = PgConnectOptions::from_str(database_url)
             .map_err(|_| Error::Internal("DATABASE_URL is not a postgres:// address".into()))?
             .application_name("etrplus");
-        let pool = |scope: &'static str, size: u32| {
+        let pool = |settings: &[(&'static str, &'static str)], size: u32| {
             PgPoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_lazy_with(options.clone().options(session_settings(scope)))
+                .connect_lazy_with(options.clone().options(settings.iter().copied()))
         };
-        let tenant_share = connections / 3 + 1;
-        Ok(Db { system: pool("system", connections - tenant_share), tenant: pool("none", tenant_share) })
+        let tenant_share = connections / 3;
+        let refinery_share = connections / 6 + 1;
+        Ok(Db {
+            system: pool(&session_settings("system"), connections - tenant_share - refinery_share),
+            tenant: pool(&session_settings("none"), tenant_share),
+            refinery: pool(&REFINERY_SETTINGS, refinery_share),
+        })
     }
 
     /// A transaction that sees and writes the rows of one contributor alone.
@@ -70,16 +91,31 @@ fn session_settings(scope: &'static str) -> [(&'static str, &'static str); 4] {
     ]
 }
 
+/// Merging a large batch takes minutes and sorts a lot; the lease bounds it from outside.
+const REFINERY_SETTINGS: [(&str, &str); 6] = [
+    ("etr.scope", "system"),
+    ("statement_timeout", "30min"),
+    ("lock_timeout", "60s"),
+    ("idle_in_transaction_session_timeout", "5min"),
+    ("temp_buffers", "128MB"),
+    ("work_mem", "64MB"),
+];
+
 /// Fails when a statement that must touch exactly one row did not.
 pub fn ensure_one_row(table: &'static str, result: &sqlx::postgres::PgQueryResult) -> Result<()> {
     match result.rows_affected() {
         1 => Ok(()),
-        n => Err(Error::Inconsistent { table, column: "(row count)", row: format!("{n} rows instead of one") }),
+        n => {
+            Err(Error::Inconsistent { table, column: "(row count)", row: format!("{n} rows instead of one") })
+        }
     }
 }
 
 /// Holds a lock until the transaction ends; two transactions with the same number take turns.
 pub async fn advisory_lock_in_tx(connection: &mut PgConnection, key: i64) -> Result<()> {
-    sqlx::query("/* db.advisory_lock */ SELECT pg_advisory_xact_lock($1)").bind(key).execute(connection).await?;
+    sqlx::query("/* db.advisory_lock */ SELECT pg_advisory_xact_lock($1)")
+        .bind(key)
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -1,1 +1,8 @@
-//! (being written)
+//! Work that outlives a request. The queue is in Postgres ([`crate::db::jobs`]); this runs it.
+//!
+//! One kind of job: `refine_batch`. Schedules: [`runner::run`] also sweeps abandoned uploads.
+
+pub mod runner;
+mod wake;
+
+pub use wake::Wake;

@@ -74,4 +74,5 @@ pub struct AccountSnapshot<'a> {
     pub contributor_dispute: Option<bool>,
     pub listing_requested: Option<bool>,
     pub evidence_ref: Option<&'a str>,
+    pub status_date_defaulted: bool,
 }

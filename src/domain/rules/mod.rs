@@ -1,4 +1,35 @@
-//! (being written)
+//! The rules: what is wrong with a row, with the rows of a batch together, or with a batch as a whole.
+//!
+//! Rules are pure functions, named by their permanent codes ([`Code`], `domain.md` 6.2), and speak only
+//! through [`Finding`](super::finding::Finding)s. They run in stages, by what they may look at:
+//!
+//! | stage | families | looks at | here |
+//! |---|---|---|---|
+//! | envelope | F001, F002, F010 to F012, F015, F017 | declaration, sender | [`envelope_findings`] |
+//! | field | V, I | one cell, one identity | `field`, `identity` |
+//! | row | X | the cells of one row | [`check_row`] |
+//! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
+//! | file | the other F rules | counts and totals of one batch | [`check_file`] |
+//! | history | P, and what remains | the account's accepted past | with the history |
+//!
+//! [`rule`] tells what a code means and what to do about it, in English and Malay.
 
+mod catalogue;
 mod code;
+mod completeness;
+mod cross_field;
+mod cross_record;
+mod file;
+
+pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
 pub use code::{Code, Level};
+pub use completeness::{expected_conditional_fields, missing_conditional_fields};
+pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
+pub use cross_record::{RowSet, RowSetOutcome};
+pub use file::{
+    Admission, Declared, DecodeFailure, Environment, FileFacts, FileLimit, HeaderFaults, check_file,
+    envelope_findings,
+};
+
+#[cfg(test)]
+mod real_book_tests;

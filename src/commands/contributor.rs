@@ -1,0 +1,129 @@
+//! `etrplus contributor create|suspend`: the organisations that send data.
+
+use std::io::Write;
+
+use anyhow::Result;
+use chrono::NaiveDate;
+
+use super::registry_access::{OperatorArgs, RegistryAccess};
+use crate::access::registry::NewContributor;
+use crate::config::Config;
+use crate::domain::contract::{Dataset, ProductType, Terms};
+
+/// Manage contributors.
+#[derive(Debug, clap::Args)]
+pub struct ContributorArgs {
+    #[command(subcommand)]
+    command: ContributorCommand,
+    #[command(flatten)]
+    operator: OperatorArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ContributorCommand {
+    /// Create a contributor; terms that are not named get the bureau's defaults.
+    Create(CreateArgs),
+    /// Suspend a contributor: it may read what became of its batches and send nothing.
+    Suspend { slug: String },
+}
+
+#[derive(Debug, clap::Args)]
+struct CreateArgs {
+    /// Short name for scripts and object keys; never changes.
+    slug: String,
+    /// Full name.
+    #[arg(long)]
+    name: String,
+    /// A dataset that it may send; repeat or separate with commas. [default: all]
+    #[arg(long = "dataset", value_delimiter = ',', value_parser = parse_dataset)]
+    datasets: Vec<Dataset>,
+    /// A currency that is accepted; repeat or separate with commas. [default: MYR]
+    #[arg(long = "currency", value_delimiter = ',')]
+    currencies: Vec<String>,
+    /// A product that it is licensed for; repeat or separate with commas. [default: all]
+    #[arg(long = "product", value_delimiter = ',', value_parser = parse_product)]
+    products: Vec<ProductType>,
+    /// Months back that a period may end.
+    #[arg(long, value_name = "MONTHS")]
+    open_window: Option<u32>,
+    /// Back-fill grant: periods that end on or after this date are open as well.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    backfill_from: Option<NaiveDate>,
+    /// Share of rejected records above which a file is rejected, in percent with at most two decimals.
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    reject_threshold_percent: Option<u32>,
+    /// Share of records rejected by an identity rule above which a file is rejected, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    identity_threshold_percent: Option<u32>,
+}
+
+fn parse_dataset(word: &str) -> Result<Dataset, String> {
+    Dataset::parse(word).ok_or_else(|| format!("the datasets are {}", Dataset::WORDS.join(", ")))
+}
+
+fn parse_product(word: &str) -> Result<ProductType, String> {
+    ProductType::parse(word).ok_or_else(|| format!("the products are {}", ProductType::WORDS.join(", ")))
+}
+
+/// Reads a percentage as basis points, exactly.
+fn parse_percent(text: &str) -> Result<u32, String> {
+    let wrong = || "a percentage from 0 to 100 with at most two decimals".to_owned();
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || whole.len() > 3 || decimals.len() > 2 {
+        return Err(wrong());
+    }
+    format!("{whole}{decimals:0<2}").parse().ok().filter(|points| *points <= 10_000).ok_or_else(wrong)
+}
+
+impl CreateArgs {
+    fn into_contributor(self) -> NewContributor {
+        let defaults = Terms::default();
+        let terms = Terms {
+            datasets: if self.datasets.is_empty() { defaults.datasets } else { self.datasets },
+            currencies: if self.currencies.is_empty() { defaults.currencies } else { self.currencies },
+            products: if self.products.is_empty() { defaults.products } else { Some(self.products) },
+            open_window_months: self.open_window.unwrap_or(defaults.open_window_months),
+            backfill_from: self.backfill_from.or(defaults.backfill_from),
+            reject_threshold_bps: self.reject_threshold_percent.unwrap_or(defaults.reject_threshold_bps),
+            identity_threshold_bps: self
+                .identity_threshold_percent
+                .unwrap_or(defaults.identity_threshold_bps),
+        };
+        NewContributor { slug: self.slug, name: self.name, terms }
+    }
+}
+
+/// Runs the command; what a person should read goes to `out`.
+pub async fn run(args: ContributorArgs, config: &Config, out: &mut impl Write) -> Result<()> {
+    let access = RegistryAccess::open(config, &args.operator)?;
+    match args.command {
+        ContributorCommand::Create(create) => {
+            let new = create.into_contributor();
+            let id = access.registry().create_contributor(&new).await?;
+            writeln!(out, "Contributor {} created.\ncontributor_id {id}", new.slug)?;
+        }
+        ContributorCommand::Suspend { slug } => {
+            access.registry().suspend_contributor(&slug).await?;
+            writeln!(out, "Contributor {slug} is suspended; its next batch is refused within 10 seconds.")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_become_basis_points_exactly() {
+        let cases =
+            [("20", 2000), ("5.0", 500), ("0.25", 25), ("33.3", 3330), ("100", 10_000), ("100.00", 10_000)];
+        for (text, points) in cases {
+            assert_eq!(parse_percent(text), Ok(points), "{text}");
+        }
+        for text in ["", "-1", "1.", ".5", "1.234", "100.01", "101", "1e2", "+5", "５"] {
+            assert!(parse_percent(text).is_err(), "{text}");
+        }
+    }
+}

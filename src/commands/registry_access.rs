@@ -1,0 +1,54 @@
+//! What commands need to change contributors, clients and keys: a connection, the keys, and a name for the audit.
+
+use sqlx::PgPool;
+
+use crate::access::registry::Registry;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::Result;
+use crate::privacy::Keyring;
+
+/// One command does one thing at a time.
+const CONNECTIONS: u32 = 4;
+
+#[derive(Debug, clap::Args)]
+pub struct OperatorArgs {
+    /// Who does this, for the audit trail.
+    #[arg(long, global = true, default_value = "unnamed")]
+    operator: String,
+}
+
+pub struct RegistryAccess {
+    db: Db,
+    keys: Keyring,
+    clock: Clock,
+    actor: String,
+}
+
+impl RegistryAccess {
+    pub fn open(config: &Config, operator: &OperatorArgs) -> Result<RegistryAccess> {
+        Ok(RegistryAccess {
+            db: Db::connect(config.database_url(), CONNECTIONS)?,
+            keys: Keyring::from_config(config)?,
+            clock: Clock::System,
+            actor: format!("cli:{}", operator.operator),
+        })
+    }
+
+    pub fn registry(&self) -> Registry<'_> {
+        Registry { pool: self.pool(), keys: &self.keys, clock: &self.clock, actor: &self.actor }
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.db.system
+    }
+
+    pub fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+}

@@ -1,0 +1,144 @@
+//! `contributors`: who sends data, and on which terms.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::{FromRow, PgExecutor};
+
+use crate::domain::contract::{Dataset, ProductType, Terms};
+use crate::error::{Error, Result};
+use crate::ids::ContributorId;
+
+/// An organisation that sends data.
+#[derive(Clone, Debug)]
+pub struct Contributor {
+    pub contributor_id: ContributorId,
+    /// Short name for humans, scripts and object keys; never changes.
+    pub slug: String,
+    pub name: String,
+    pub suspended: bool,
+    pub terms: Terms,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    contributor_id: ContributorId,
+    slug: String,
+    name: String,
+    status: String,
+    datasets: Vec<String>,
+    currencies: Vec<String>,
+    products: Option<Vec<String>>,
+    open_window_months: i32,
+    backfill_from: Option<NaiveDate>,
+    reject_threshold_bps: i32,
+    identity_threshold_bps: i32,
+    created_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Contributor {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Contributor> {
+        let unknown = |column| Error::Inconsistent {
+            table: "contributors",
+            column,
+            row: row.contributor_id.to_string(),
+        };
+        let count = |value: i32, column| u32::try_from(value).map_err(|_| unknown(column));
+        let datasets = row.datasets.iter().map(|word| Dataset::parse(word).ok_or(unknown("datasets")));
+        let products = row.products.as_ref().map(|words| {
+            words.iter().map(|word| ProductType::parse(word).ok_or(unknown("products"))).collect()
+        });
+        let terms = Terms {
+            datasets: datasets.collect::<Result<_>>()?,
+            currencies: row.currencies.clone(),
+            products: products.transpose()?,
+            open_window_months: count(row.open_window_months, "open_window_months")?,
+            backfill_from: row.backfill_from,
+            reject_threshold_bps: count(row.reject_threshold_bps, "reject_threshold_bps")?,
+            identity_threshold_bps: count(row.identity_threshold_bps, "identity_threshold_bps")?,
+        };
+        Ok(Contributor {
+            contributor_id: row.contributor_id,
+            suspended: row.status == "suspended",
+            terms,
+            created_at: row.created_at,
+            slug: row.slug,
+            name: row.name,
+        })
+    }
+}
+
+pub async fn find(executor: impl PgExecutor<'_>, id: ContributorId) -> Result<Option<Contributor>> {
+    sqlx::query_as::<_, Row>(
+        "/* contributors.find */
+         SELECT contributor_id, slug, name, status, datasets, currencies, products, open_window_months,
+                backfill_from, reject_threshold_bps, identity_threshold_bps, created_at
+         FROM contributors WHERE contributor_id = $1",
+    )
+    .bind(id)
+    .fetch_optional(executor)
+    .await?
+    .map(Contributor::try_from)
+    .transpose()
+}
+
+pub async fn find_by_slug(executor: impl PgExecutor<'_>, slug: &str) -> Result<Option<Contributor>> {
+    sqlx::query_as::<_, Row>(
+        "/* contributors.find_by_slug */
+         SELECT contributor_id, slug, name, status, datasets, currencies, products, open_window_months,
+                backfill_from, reject_threshold_bps, identity_threshold_bps, created_at
+         FROM contributors WHERE slug = $1",
+    )
+    .bind(slug)
+    .fetch_optional(executor)
+    .await?
+    .map(Contributor::try_from)
+    .transpose()
+}
+
+/// Inserts an active contributor. A taken slug violates `contributors_slug_key`.
+pub async fn insert(executor: impl PgExecutor<'_>, contributor: &Contributor) -> sqlx::Result<()> {
+    let terms = &contributor.terms;
+    let datasets: Vec<&str> = terms.datasets.iter().map(|dataset| dataset.as_str()).collect();
+    let products: Option<Vec<&str>> =
+        terms.products.as_ref().map(|products| products.iter().map(|product| product.as_str()).collect());
+    sqlx::query(
+        "/* contributors.insert */
+         INSERT INTO contributors (contributor_id, slug, name, datasets, currencies, products,
+             open_window_months, backfill_from, reject_threshold_bps, identity_threshold_bps, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(contributor.contributor_id)
+    .bind(&contributor.slug)
+    .bind(&contributor.name)
+    .bind(datasets)
+    .bind(&terms.currencies)
+    .bind(products)
+    .bind(i64::from(terms.open_window_months))
+    .bind(terms.backfill_from)
+    .bind(i64::from(terms.reject_threshold_bps))
+    .bind(i64::from(terms.identity_threshold_bps))
+    .bind(contributor.created_at)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// Suspends an active contributor; tells whether there was one to suspend.
+pub async fn suspend(
+    executor: impl PgExecutor<'_>,
+    id: ContributorId,
+    at: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let result = sqlx::query(
+        "/* contributors.suspend */
+         UPDATE contributors SET status = 'suspended', suspended_at = $2
+         WHERE contributor_id = $1 AND status = 'active'",
+    )
+    .bind(id)
+    .bind(at)
+    .execute(executor)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}

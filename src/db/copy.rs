@@ -1,0 +1,75 @@
+//! Postgres' binary COPY format, as far as we write it (PostgreSQL documentation, "COPY", binary format).
+
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+/// What a binary COPY starts with: signature, flags, header extension length.
+pub const HEADER: &[u8] = b"PGCOPY\n\xFF\r\n\0\0\0\0\0\0\0\0\0";
+/// What it ends with.
+pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+
+/// Appends fields to a buffer. The order and types are the caller's contract with its column list.
+#[derive(Debug, Default)]
+pub struct TupleWriter {
+    pub bytes: Vec<u8>,
+}
+
+impl TupleWriter {
+    /// Starts a tuple of so many fields.
+    pub fn tuple(&mut self, fields: i16) {
+        self.bytes.extend_from_slice(&fields.to_be_bytes());
+    }
+
+    fn field(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(&(value.len() as i32).to_be_bytes());
+        self.bytes.extend_from_slice(value);
+    }
+
+    pub fn null(&mut self) {
+        self.bytes.extend_from_slice(&(-1i32).to_be_bytes());
+    }
+
+    fn optional<const N: usize>(&mut self, value: Option<[u8; N]>) {
+        match value {
+            Some(value) => self.field(&value),
+            None => self.null(),
+        }
+    }
+
+    pub fn uuid(&mut self, value: Uuid) {
+        self.field(value.as_bytes());
+    }
+
+    pub fn bigint(&mut self, value: Option<i64>) {
+        self.optional(value.map(i64::to_be_bytes));
+    }
+
+    pub fn integer(&mut self, value: Option<i32>) {
+        self.optional(value.map(i32::to_be_bytes));
+    }
+
+    pub fn smallint(&mut self, value: Option<i16>) {
+        self.optional(value.map(i16::to_be_bytes));
+    }
+
+    pub fn boolean(&mut self, value: bool) {
+        self.field(&[u8::from(value)]);
+    }
+
+    /// Days since 2000-01-01.
+    pub fn date(&mut self, value: Option<NaiveDate>) {
+        const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a real day");
+        self.integer(value.map(|date| date.signed_duration_since(EPOCH).num_days() as i32));
+    }
+
+    pub fn text(&mut self, value: &str) {
+        self.field(value.as_bytes());
+    }
+
+    pub fn bytea(&mut self, value: Option<&[u8]>) {
+        match value {
+            Some(value) => self.field(value),
+            None => self.null(),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `jobs` and `lanes`: work in Postgres. A lane is one contributor's queue; whoever leases the lane works on
+//! its oldest job, and the lease token is the fence that every effect of the work checks in its transaction.
+//!
+//! Lease times are the database's clock, so that nodes whose clocks disagree never hold one lane twice.
+
+use sqlx::{FromRow, PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::ids::{BatchId, ContributorId, JobId};
+
+/// What a lease holder holds. Without it nothing about the lane's batches may be changed.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Lease {
+    pub contributor_id: ContributorId,
+    pub lease_token: Uuid,
+    pub job_id: JobId,
+    pub batch_id: BatchId,
+    /// How often the job has been taken up, this time included.
+    pub attempts: i32,
+}
+
+/// Leases the lane that waited longest among those with work, and takes its oldest job.
+pub async fn lease(ex: impl PgExecutor<'_>, lease_token: Uuid, lease_seconds: i32) -> Result<Option<Lease>> {
+    let lease = sqlx::query_as(
+        "/* jobs.lease */
+        WITH lane AS (
+            SELECT l.contributor_id
+            FROM lanes l
+            WHERE (l.lease_expires_at IS NULL OR l.lease_expires_at < clock_timestamp())
+              AND EXISTS (SELECT FROM jobs j
+                          WHERE j.contributor_id = l.contributor_id AND j.state = 'queued'
+                            AND j.run_at <= clock_timestamp())
+            ORDER BY l.last_leased_at NULLS FIRST
+            LIMIT 1
+            FOR UPDATE SKIP LOCKED),
+        leased AS (
+            UPDATE lanes
+            SET lease_token = $1, lease_expires_at = clock_timestamp() + make_interval(secs => $2),
+                last_leased_at = clock_timestamp()
+            FROM lane WHERE lanes.contributor_id = lane.contributor_id
+            RETURNING lanes.contributor_id, lanes.lease_token),
+        job AS (
+            SELECT j.job_id FROM jobs j JOIN leased USING (contributor_id)
+            WHERE j.state = 'queued' AND j.run_at <= clock_timestamp()
+            ORDER BY j.job_no LIMIT 1)
+        UPDATE jobs SET attempts = attempts + 1
+        FROM job, leased WHERE jobs.job_id = job.job_id
+        RETURNING leased.contributor_id, leased.lease_token, jobs.job_id, jobs.batch_id, jobs.attempts",
+    )
+    .bind(lease_token)
+    .bind(f64::from(lease_seconds))
+    .fetch_optional(ex)
+    .await?;
+    Ok(lease)
+}
+
+/// Holds the lane for longer. `false` means that somebody else has it now: stop.
+pub async fn extend(ex: impl PgExecutor<'_>, lease: &Lease, lease_seconds: i32) -> Result<bool> {
+    let extended = sqlx::query(
+        "/* jobs.extend */ UPDATE lanes
+        SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+        WHERE contributor_id = $1 AND lease_token = $2",
+    )
+    .bind(lease.contributor_id)
+    .bind(lease.lease_token)
+    .bind(f64::from(lease_seconds))
+    .execute(ex)
+    .await?;
+    Ok(extended.rows_affected() == 1)
+}
+
+/// The fence: locks the lane for the rest of the transaction, or fails when the lease is no longer ours.
+pub async fn fence_in_tx(connection: &mut PgConnection, lease: &Lease) -> Result<()> {
+    let held: Option<i32> = sqlx::query_scalar(
+        "/* jobs.fence */ SELECT 1 FROM lanes WHERE contributor_id = $1 AND lease_token = $2 FOR UPDATE",
+    )
+    .bind(lease.contributor_id)
+    .bind(lease.lease_token)
+    .fetch_optional(connection)
+    .await?;
+    held.map(|_| ()).ok_or(Error::Overloaded("the lease on this contributor's lane was lost"))
+}
+
+/// Ends the job, in the transaction of its effect.
+pub async fn complete_in_tx(connection: &mut PgConnection, lease: &Lease) -> Result<()> {
+    sqlx::query(
+        "/* jobs.complete */ UPDATE jobs SET state = 'done', finished_at = clock_timestamp(), last_error = NULL
+        WHERE job_id = $1 AND state = 'queued'",
+    )
+    .bind(lease.job_id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Puts the job back for a later try; says why.
+pub async fn retry_in_tx(connection: &mut PgConnection, lease: &Lease, delay_seconds: i32, error: &str) -> Result<()> {
+    sqlx::query(
+        "/* jobs.retry */ UPDATE jobs
+        SET run_at = clock_timestamp() + make_interval(secs => $2), last_error = $3
+        WHERE job_id = $1 AND state = 'queued'",
+    )
+    .bind(lease.job_id)
+    .bind(f64::from(delay_seconds))
+    .bind(error)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Gives the job up after its last try: the dead letter, with its cause.
+pub async fn bury_in_tx(connection: &mut PgConnection, lease: &Lease, error: &str) -> Result<()> {
+    sqlx::query(
+        "/* jobs.bury */ UPDATE jobs SET state = 'dead', finished_at = clock_timestamp(), last_error = $2
+        WHERE job_id = $1 AND state = 'queued'",
+    )
+    .bind(lease.job_id)
+    .bind(error)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Lets go of the lane; does nothing when it is no longer ours.
+pub async fn release(ex: impl PgExecutor<'_>, lease: &Lease) -> Result<()> {
+    sqlx::query(
+        "/* jobs.release */ UPDATE lanes SET lease_token = NULL, lease_expires_at = NULL
+        WHERE contributor_id = $1 AND lease_token = $2",
+    )
+    .bind(lease.contributor_id)
+    .bind(lease.lease_token)
+    .execute(ex)
+    .await?;
+    Ok(())
+}
+
+/// Queued work and the age of the oldest lease, for the metrics.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct QueueStats {
+    pub queued: i64,
+    pub dead: i64,
+    pub leased_lanes: i64,
+    pub oldest_lease_seconds: f64,
+    pub oldest_queued_seconds: f64,
+}
+
+pub async fn stats(ex: impl PgExecutor<'_>) -> Result<QueueStats> {
+    let stats = sqlx::query_as(
+        "/* jobs.stats */ SELECT
+            (SELECT count(*) FROM jobs WHERE state = 'queued') AS queued,
+            (SELECT count(*) FROM jobs WHERE state = 'dead') AS dead,
+            (SELECT count(*) FROM lanes WHERE lease_expires_at > clock_timestamp()) AS leased_lanes,
+            (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - last_leased_at)), 0)::float8
+             FROM lanes WHERE lease_expires_at > clock_timestamp()) AS oldest_lease_seconds,
+            (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - created_at)), 0)::float8
+             FROM jobs WHERE state = 'queued') AS oldest_queued_seconds",
+    )
+    .fetch_one(ex)
+    .await?;
+    Ok(stats)
+}

@@ -1,0 +1,256 @@
+//! The merge of staged rows into `subjects`, `subject_identifiers` and `accounts`: set-wise, in transaction C.
+//!
+//! Runs inside the transaction that holds the contributor's lane, so no other batch of the contributor merges
+//! at the same time. Other contributors may meet the same person: identifiers are inserted in token order, so
+//! that two transactions never wait for each other in a circle, and whoever came second takes the first one's
+//! subject.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+
+use super::staging::KnownSubject;
+use crate::error::Result;
+use crate::ids::{BatchId, ContributorId, SubjectId};
+
+/// The subjects behind tokens, as far as they are known.
+pub async fn known_subjects(ex: impl PgExecutor<'_>, tokens: &[&[u8]]) -> Result<Vec<KnownSubject>> {
+    let known = sqlx::query_as(
+        "/* serving.known_subjects */ SELECT token, subject_id FROM subject_identifiers WHERE token = ANY($1)",
+    )
+    .bind(tokens)
+    .fetch_all(ex)
+    .await?;
+    Ok(known)
+}
+
+/// Whether the contributor has any account yet; a first load spares the look-ups.
+pub async fn has_accounts(ex: impl PgExecutor<'_>, contributor: ContributorId) -> Result<bool> {
+    let any = sqlx::query_scalar(
+        "/* serving.has_accounts */ SELECT EXISTS (SELECT FROM accounts WHERE contributor_id = $1)",
+    )
+    .bind(contributor)
+    .fetch_one(ex)
+    .await?;
+    Ok(any)
+}
+
+/// Whose the contributor's accounts are: the primary holder of each reference that exists (I015).
+pub async fn primary_holders(
+    ex: impl PgExecutor<'_>,
+    contributor: ContributorId,
+    account_refs: &[&str],
+) -> Result<Vec<(String, SubjectId)>> {
+    let holders = sqlx::query_as(
+        "/* serving.primary_holders */ SELECT account_ref, subject_id FROM accounts
+        WHERE contributor_id = $1 AND account_ref = ANY($2) AND holder_role = 0",
+    )
+    .bind(contributor)
+    .bind(account_refs)
+    .fetch_all(ex)
+    .await?;
+    Ok(holders)
+}
+
+/// Lineage of the rows that a merge writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    pub contributor_id: ContributorId,
+    pub batch_id: BatchId,
+    pub known_from: DateTime<Utc>,
+    pub rules_version: &'a str,
+}
+
+/// Enters the persons that this batch is the first to name.
+pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
+    let inserted = sqlx::query(
+        "/* serving.insert_identifiers */
+        INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
+        SELECT DISTINCT ON (token) token, subject_id, id_type, sealed_number
+        FROM staged_accounts WHERE new_subject ORDER BY token, record_no
+        ON CONFLICT (token) DO NOTHING",
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    // Somebody else entered one of them since we looked: the rows move to the subject that stands.
+    sqlx::query(
+        "/* serving.adopt_subjects */
+        UPDATE staged_accounts s SET subject_id = i.subject_id, new_subject = false
+        FROM subject_identifiers i
+        WHERE s.new_subject AND i.token = s.token AND i.subject_id <> s.subject_id",
+    )
+    .execute(&mut *connection)
+    .await?;
+    if inserted > 0 {
+        sqlx::query(
+            "/* serving.insert_subjects */
+            INSERT INTO subjects (subject_id, subject_type, sealed_name)
+            SELECT DISTINCT ON (subject_id) subject_id, subject_type, sealed_name
+            FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
+            ON CONFLICT (subject_id) DO NOTHING",
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    sqlx::query(
+        "/* serving.insert_secondary_identifiers */
+        INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
+        SELECT DISTINCT ON (secondary_token) secondary_token, subject_id, secondary_id_type, secondary_sealed
+        FROM staged_accounts WHERE secondary_token IS NOT NULL ORDER BY secondary_token, record_no
+        ON CONFLICT (token) DO NOTHING",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The columns of the current snapshot that come from the staged row under the same name.
+macro_rules! snapshot_columns {
+    ($prefix:literal) => {
+        concat!(
+            $prefix, "record_no, ", $prefix, "outstanding_sen, ", $prefix, "overdue_sen, ",
+            $prefix, "original_amount_sen, ", $prefix, "credit_limit_sen, ", $prefix, "instalment_amount_sen, ",
+            $prefix, "next_due_amount_sen, ", $prefix, "write_off_amount_sen, ", $prefix, "as_of_date, ",
+            $prefix, "opened_date, ", $prefix, "status_date, ", $prefix, "maturity_date, ", $prefix, "closed_date, ",
+            $prefix, "first_delinquency_date, ", $prefix, "next_due_date, ", $prefix, "write_off_date, ",
+            $prefix, "settled_date, ", $prefix, "instalments_total, ", $prefix, "instalments_paid, ",
+            $prefix, "instalments_overdue, ", $prefix, "dpd, ", $prefix, "holder_role, ", $prefix, "product_type, ",
+            $prefix, "portfolio_type, ", $prefix, "status, ", $prefix, "payment_frequency, ",
+            $prefix, "settlement_type, ", $prefix, "restructured, ", $prefix, "hardship, ", $prefix, "legal_action, ",
+            $prefix, "contributor_dispute, ", $prefix, "currency"
+        )
+    };
+}
+
+/// Which staged rows a statement takes: all of them, or the n-th snapshot of each account ($5).
+macro_rules! wave {
+    () => {
+        "(SELECT w.* FROM (SELECT s.*, CASE WHEN $5 = 0 THEN 0 ELSE row_number() OVER (
+              PARTITION BY s.subject_id, s.account_ref ORDER BY s.as_of_date, s.record_no) END AS wave
+          FROM staged_accounts s) w WHERE w.wave = $5)"
+    };
+}
+
+/// Merges the staged rows into the accounts. `waves`: the most snapshots that one account has in this batch.
+pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
+    if waves <= 1 {
+        return merge_wave_in_tx(connection, origin, 0).await;
+    }
+    for wave in 1..=i64::from(waves) {
+        merge_wave_in_tx(connection, origin, wave).await?;
+    }
+    Ok(())
+}
+
+/// At most one staged row per account: new accounts, then newer months, then the rare rest.
+async fn merge_wave_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, wave: i64) -> Result<()> {
+    let staged: i64 = run(connection, INSERT_NEW_ALL, INSERT_NEW_WAVE, origin, wave).await?;
+    let newer = run(connection, ADVANCE_ALL, ADVANCE_WAVE, origin, wave).await?;
+    // Both statements leave their mark (batch and record) on what they wrote; without a rest, stop here.
+    let total: i64 = sqlx::query_scalar(concat!(
+        "/* serving.count_wave */ SELECT CASE WHEN $1 = 0 THEN (SELECT count(*) FROM staged_accounts) ELSE (
+            SELECT count(*) FROM (SELECT row_number() OVER (
+                PARTITION BY s.subject_id, s.account_ref ORDER BY s.as_of_date, s.record_no) AS wave
+            FROM staged_accounts s) w WHERE w.wave = $1) END"
+    ))
+    .bind(wave)
+    .fetch_one(&mut *connection)
+    .await?;
+    if staged + newer < total {
+        run(connection, PLACE_MONTHS_WAVE, PLACE_MONTHS_WAVE, origin, wave).await?;
+        run(connection, REPLACE_CURRENT_WAVE, REPLACE_CURRENT_WAVE, origin, wave).await?;
+    }
+    Ok(())
+}
+
+async fn run(
+    connection: &mut PgConnection,
+    all: &'static str,
+    one_wave: &'static str,
+    origin: &Origin<'_>,
+    wave: i64,
+) -> Result<i64> {
+    let done = sqlx::query(if wave == 0 { all } else { one_wave })
+        .bind(origin.contributor_id)
+        .bind(origin.batch_id)
+        .bind(origin.known_from)
+        .bind(origin.rules_version)
+        .bind(wave)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() as i64)
+}
+
+macro_rules! insert_new {
+    ($name:literal, $from:expr) => {
+        concat!(
+            "/* ", $name, " */ INSERT INTO accounts (subject_id, contributor_id, batch_id, known_from, rules_version,
+                account_ref, month_as_of, month_status, month_dpd, month_outstanding_sen, month_overdue_sen, ",
+            snapshot_columns!(""),
+            ") SELECT s.subject_id, $1, $2, $3, $4, s.account_ref, ARRAY[s.as_of_date], ARRAY[s.status], ARRAY[s.dpd],
+                ARRAY[s.outstanding_sen], ARRAY[s.overdue_sen], ",
+            snapshot_columns!("s."),
+            " FROM ", $from, " s WHERE $5 >= 0 ON CONFLICT (subject_id, contributor_id, account_ref) DO NOTHING"
+        )
+    };
+}
+
+const INSERT_NEW_ALL: &str = insert_new!("serving.insert_accounts", "staged_accounts");
+const INSERT_NEW_WAVE: &str = insert_new!("serving.insert_accounts_wave", wave!());
+
+/// Key of the join, and the rows that an earlier statement of this wave has not written.
+macro_rules! join {
+    () => {
+        "a.subject_id = s.subject_id AND a.contributor_id = $1 AND a.account_ref = s.account_ref
+         AND NOT (a.batch_id = $2 AND a.record_no = s.record_no)"
+    };
+}
+
+/// A month newer than all before it, with the whole history still inside 24 months: array concatenation only.
+macro_rules! advance {
+    ($name:literal, $from:expr) => {
+        concat!(
+            "/* ", $name, " */ UPDATE accounts a SET (batch_id, known_from, rules_version, ",
+            snapshot_columns!(""),
+            ") = ROW($2, $3, $4, ",
+            snapshot_columns!("s."),
+            "), month_as_of = (s.as_of_date || a.month_as_of)[1:24], month_status = (s.status || a.month_status)[1:24],
+                month_dpd = (s.dpd || a.month_dpd)[1:24],
+                month_outstanding_sen = (s.outstanding_sen || a.month_outstanding_sen)[1:24],
+                month_overdue_sen = (s.overdue_sen || a.month_overdue_sen)[1:24]
+            FROM ", $from, " s WHERE $5 >= 0 AND ", join!(), "
+              AND s.as_of_date >= (date_trunc('month', a.month_as_of[1]::timestamp) + interval '1 month')
+              AND a.month_as_of[least(cardinality(a.month_as_of), 23)]
+                  >= (date_trunc('month', s.as_of_date::timestamp) - interval '23 months')"
+        )
+    };
+}
+
+const ADVANCE_ALL: &str = advance!("serving.advance_accounts", "staged_accounts");
+const ADVANCE_WAVE: &str = advance!("serving.advance_accounts_wave", wave!());
+
+/// Every other month: into its place, the later day of a month winning.
+const PLACE_MONTHS_WAVE: &str = concat!(
+    "/* serving.place_months */ UPDATE accounts a
+    SET (month_as_of, month_status, month_dpd, month_outstanding_sen, month_overdue_sen) =
+        (SELECT m.as_of, m.status, m.dpd, m.outstanding_sen, m.overdue_sen
+         FROM etr_merge_month(a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen,
+              s.as_of_date, s.status, s.dpd, s.outstanding_sen, s.overdue_sen) m)
+    FROM ",
+    wave!(),
+    " s WHERE $3 IS NOT NULL AND $4 <> '' AND ",
+    join!()
+);
+
+/// A snapshot at least as recent as the current one takes its place.
+const REPLACE_CURRENT_WAVE: &str = concat!(
+    "/* serving.replace_current */ UPDATE accounts a SET (batch_id, known_from, rules_version, ",
+    snapshot_columns!(""),
+    ") = ROW($2, $3, $4, ",
+    snapshot_columns!("s."),
+    ") FROM ",
+    wave!(),
+    " s WHERE ",
+    join!(),
+    " AND s.as_of_date >= a.as_of_date"
+);

@@ -1,0 +1,141 @@
+//! `staged_accounts`: one batch's accepted rows on their way into the serving store.
+//!
+//! A temporary table of the worker's own connection: written without WAL, gone with the connection, invisible
+//! to everybody else. A batch that dies leaves nothing to clean.
+
+use sqlx::{FromRow, PgConnection};
+
+use super::copy::TupleWriter;
+use crate::domain::contract::AccountSnapshot;
+use crate::domain::money::Sen;
+use crate::error::Result;
+use crate::ids::SubjectId;
+
+/// Fields of a staged tuple, in the order of the table.
+pub const FIELDS: i16 = 44;
+
+/// Makes the table at first use of a connection and empties it afterwards.
+pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query(
+        "/* staging.create */ CREATE TEMPORARY TABLE IF NOT EXISTS staged_accounts (
+            subject_id uuid NOT NULL,
+            record_no bigint NOT NULL,
+            outstanding_sen bigint NOT NULL,
+            overdue_sen bigint NOT NULL,
+            original_amount_sen bigint,
+            credit_limit_sen bigint,
+            instalment_amount_sen bigint,
+            next_due_amount_sen bigint,
+            write_off_amount_sen bigint,
+            as_of_date date NOT NULL,
+            opened_date date NOT NULL,
+            status_date date NOT NULL,
+            maturity_date date,
+            closed_date date,
+            first_delinquency_date date,
+            next_due_date date,
+            write_off_date date,
+            settled_date date,
+            instalments_total integer,
+            instalments_paid integer,
+            instalments_overdue integer,
+            dpd smallint NOT NULL,
+            holder_role smallint NOT NULL,
+            product_type smallint NOT NULL,
+            portfolio_type smallint NOT NULL,
+            status smallint NOT NULL,
+            payment_frequency smallint,
+            settlement_type smallint,
+            restructured boolean NOT NULL,
+            hardship boolean NOT NULL,
+            legal_action boolean NOT NULL,
+            contributor_dispute boolean NOT NULL,
+            account_ref text NOT NULL,
+            currency text NOT NULL,
+            -- The person, as far as this batch is the first to name them: null when the subject is known.
+            token bytea NOT NULL,
+            new_subject boolean NOT NULL,
+            id_type smallint NOT NULL,
+            subject_type smallint NOT NULL,
+            sealed_number bytea,
+            sealed_name bytea,
+            secondary_token bytea,
+            secondary_id_type smallint,
+            secondary_sealed bytea,
+            warned boolean NOT NULL
+        ) ON COMMIT PRESERVE ROWS",
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("/* staging.clear */ TRUNCATE staged_accounts").execute(connection).await?;
+    Ok(())
+}
+
+pub const COPY: &str = "COPY staged_accounts FROM STDIN (FORMAT binary)";
+
+/// Writes the account's own columns (all between `subject_id` and `token`) of a record that passed its rules.
+/// `None` when a required value is missing, which the rules exclude.
+pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSnapshot<'_>) -> Option<()> {
+    let sen = |amount: Option<Sen>| amount.map(|amount| amount.0);
+    let count = |count: Option<u16>| count.map(i32::from);
+    tuple.bigint(Some(record_no as i64));
+    tuple.bigint(Some(record.outstanding?.0));
+    tuple.bigint(Some(record.overdue?.0));
+    tuple.bigint(sen(record.original_amount));
+    tuple.bigint(sen(record.credit_limit));
+    tuple.bigint(sen(record.instalment_amount));
+    tuple.bigint(sen(record.next_due_amount));
+    tuple.bigint(sen(record.write_off_amount));
+    tuple.date(Some(record.as_of_date?));
+    tuple.date(Some(record.opened_date?));
+    tuple.date(Some(record.status_date?));
+    tuple.date(record.maturity_date);
+    tuple.date(record.closed_date);
+    tuple.date(record.first_delinquency_date);
+    tuple.date(record.next_due_date);
+    tuple.date(record.write_off_date);
+    tuple.date(record.settled_date);
+    tuple.integer(count(record.instalments_total));
+    tuple.integer(count(record.instalments_paid));
+    tuple.integer(count(record.instalments_overdue));
+    tuple.smallint(Some(record.dpd? as i16));
+    tuple.smallint(Some(record.holder_role? as i16));
+    tuple.smallint(Some(record.product_type? as i16));
+    tuple.smallint(Some(record.portfolio_type? as i16));
+    tuple.smallint(Some(record.status? as i16));
+    tuple.smallint(record.payment_frequency.map(|word| word as i16));
+    tuple.smallint(record.settlement_type.map(|word| word as i16));
+    tuple.boolean(record.restructured.unwrap_or(false));
+    tuple.boolean(record.hardship.unwrap_or(false));
+    tuple.boolean(record.legal_action.unwrap_or(false));
+    tuple.boolean(record.contributor_dispute.unwrap_or(false));
+    tuple.text(record.account_ref?);
+    tuple.text(record.currency?);
+    Some(())
+}
+
+/// A staged row that was taken out again.
+#[derive(Clone, Debug, FromRow)]
+pub struct Removed {
+    pub record_no: i64,
+    pub account_ref: String,
+}
+
+/// Takes rows out that a row-set rule rejected or that repeat another.
+pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<Removed>> {
+    let removed = sqlx::query_as(
+        "/* staging.remove */ DELETE FROM staged_accounts s USING unnest($1::bigint[]) AS r (record_no)
+        WHERE s.record_no = r.record_no RETURNING s.record_no, s.account_ref",
+    )
+    .bind(record_nos)
+    .fetch_all(connection)
+    .await?;
+    Ok(removed)
+}
+
+/// What a subject known by an identifier is called inside.
+#[derive(Clone, Debug, FromRow)]
+pub struct KnownSubject {
+    pub token: Vec<u8>,
+    pub subject_id: SubjectId,
+}

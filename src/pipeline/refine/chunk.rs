@@ -1,0 +1,247 @@
+//! Accepted records on their way from the judge to the staging table: already encoded, persons apart, so that
+//! subjects can be looked up a chunk at a time.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use aws_lc_rs::hmac;
+
+use crate::db::copy::TupleWriter;
+use crate::db::staging;
+use crate::domain::contract::{AccountSnapshot, HolderRole, IdType, SubjectType};
+use crate::domain::finding::Finding;
+use crate::domain::rules::{CheckedIdentity, Code};
+use crate::error::Result;
+use crate::ids::SubjectId;
+use crate::privacy::{Aad, Keyring, Token, random};
+
+/// Records of a chunk: enough to make a look-up worth its round trip, little enough to keep memory small.
+const ROWS: usize = 8192;
+
+/// Who a record is about.
+pub struct Person<'a> {
+    pub token: Token,
+    pub id_type: IdType,
+    pub subject_type: SubjectType,
+    number: &'a str,
+    name: &'a str,
+    secondary: Option<(Token, IdType, &'a str)>,
+}
+
+impl<'a> Person<'a> {
+    pub fn new(keys: &Keyring, record: &AccountSnapshot<'a>, identity: &'a CheckedIdentity) -> Person<'a> {
+        let primary = &identity.primary;
+        Person {
+            token: keys.token(primary.id_type(), primary.text()),
+            id_type: primary.id_type(),
+            subject_type: record.subject_type.unwrap_or(SubjectType::Individual),
+            number: primary.text(),
+            name: record.full_name.unwrap_or_default(),
+            secondary: identity
+                .secondary
+                .as_ref()
+                .map(|id| (keys.token(id.id_type(), id.text()), id.id_type(), id.text())),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ChunkRow {
+    record_no: u64,
+    account: Range<usize>,
+    account_ref: Range<usize>,
+    primary_holder: bool,
+    token: Token,
+    id_type: IdType,
+    subject_type: SubjectType,
+    number: Range<usize>,
+    name: Range<usize>,
+    secondary: Option<(Token, IdType, Range<usize>)>,
+    warned: bool,
+}
+
+/// Accepted records, encoded but for their subjects. Holds identifiers in clear for as long as it lives;
+/// prints nothing of them.
+#[derive(Default)]
+pub struct Chunk {
+    rows: Vec<ChunkRow>,
+    accounts: TupleWriter,
+    text: String,
+}
+
+impl std::fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Chunk({} records)", self.rows.len())
+    }
+}
+
+#[derive(Default)]
+pub struct ChunkBuilder(Chunk);
+
+impl ChunkBuilder {
+    /// Adds a record; `false` when it lacks a required value.
+    #[must_use]
+    pub fn add(&mut self, record_no: u64, record: &AccountSnapshot<'_>, person: &Person<'_>, warned: bool) -> bool {
+        let chunk = &mut self.0;
+        let start = chunk.accounts.bytes.len();
+        if staging::write_account(&mut chunk.accounts, record_no, record).is_none() {
+            return false;
+        }
+        let row = ChunkRow {
+            record_no,
+            account: start..chunk.accounts.bytes.len(),
+            account_ref: append(&mut chunk.text, record.account_ref.unwrap_or_default()),
+            primary_holder: record.holder_role == Some(HolderRole::Primary),
+            token: person.token,
+            id_type: person.id_type,
+            subject_type: person.subject_type,
+            number: append(&mut chunk.text, person.number),
+            name: append(&mut chunk.text, person.name),
+            secondary: person
+                .secondary
+                .as_ref()
+                .map(|(token, id_type, number)| (*token, *id_type, append(&mut chunk.text, number))),
+            warned,
+        };
+        chunk.rows.push(row);
+        true
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.0.rows.len() >= ROWS
+    }
+
+    pub fn take(&mut self) -> Option<Chunk> {
+        (!self.0.rows.is_empty()).then(|| std::mem::take(&mut self.0))
+    }
+}
+
+fn append(text: &mut String, part: &str) -> Range<usize> {
+    let start = text.len();
+    text.push_str(part);
+    start..text.len()
+}
+
+/// What the serving store knows about a chunk's persons and accounts.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub subjects: HashMap<Vec<u8>, SubjectId>,
+    /// The primary holder of each account that exists.
+    pub holders: HashMap<String, SubjectId>,
+}
+
+/// A finding that only the serving store could make, on a record of this chunk.
+pub type LateFinding = (u64, Finding);
+
+impl Chunk {
+    pub fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    pub fn tokens(&self) -> Vec<&[u8]> {
+        let mut tokens: Vec<&[u8]> = self
+            .rows
+            .iter()
+            .flat_map(|row| std::iter::once(&row.token).chain(row.secondary.as_ref().map(|(token, _, _)| token)))
+            .map(Token::as_slice)
+            .collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens
+    }
+
+    pub fn account_refs(&self) -> Vec<&str> {
+        self.rows.iter().filter(|row| row.primary_holder).map(|row| &self.text[row.account_ref.clone()]).collect()
+    }
+
+    /// Encodes the staged tuples, with subjects known or proposed, and says what the store contradicts.
+    pub fn staged(&self, known: &Known, names: &SubjectNames, keys: &Keyring) -> Result<(Vec<u8>, Vec<LateFinding>)> {
+        let mut tuple = TupleWriter { bytes: Vec::with_capacity(self.accounts.bytes.len() + self.rows.len() * 200) };
+        let mut late = Vec::new();
+        for row in &self.rows {
+            let found = known.subjects.get(row.token.as_slice()).copied();
+            let subject = found.unwrap_or_else(|| names.propose(&row.token));
+            let bound = known.holders.get(&self.text[row.account_ref.clone()]);
+            if row.primary_holder && bound.is_some_and(|holder| *holder != subject) {
+                late.push((row.record_no, Finding::whole(Code::I015)));
+            }
+            tuple.tuple(staging::FIELDS);
+            tuple.uuid(subject.0);
+            tuple.bytes.extend_from_slice(&self.accounts.bytes[row.account.clone()]);
+            self.write_person(&mut tuple, row, found.is_none(), subject, keys)?;
+            if let Some(finding) = self.write_secondary(&mut tuple, row, subject, known, keys)? {
+                late.push((row.record_no, finding));
+            }
+            tuple.boolean(row.warned);
+        }
+        Ok((tuple.bytes, late))
+    }
+
+    fn write_person(
+        &self,
+        tuple: &mut TupleWriter,
+        row: &ChunkRow,
+        new: bool,
+        subject: SubjectId,
+        keys: &Keyring,
+    ) -> Result<()> {
+        tuple.bytea(Some(row.token.as_slice()));
+        tuple.boolean(new);
+        tuple.smallint(Some(row.id_type as i16));
+        tuple.smallint(Some(row.subject_type as i16));
+        if new {
+            let number = &self.text[row.number.clone()];
+            tuple.bytea(Some(&keys.seal(&number_place(&row.token), number.as_bytes())?));
+            let owner = subject.0.as_bytes();
+            let name = &self.text[row.name.clone()];
+            let place = Aad { table: "subjects", column: "sealed_name", owner };
+            tuple.bytea(Some(&keys.seal(&place, name.as_bytes())?));
+        } else {
+            tuple.null();
+            tuple.null();
+        }
+        Ok(())
+    }
+
+    /// A second identifier becomes one more way to the subject, unless it already leads to somebody else (I017).
+    fn write_secondary(
+        &self,
+        tuple: &mut TupleWriter,
+        row: &ChunkRow,
+        subject: SubjectId,
+        known: &Known,
+        keys: &Keyring,
+    ) -> Result<Option<Finding>> {
+        let other = row.secondary.as_ref().and_then(|(token, _, _)| known.subjects.get(token.as_slice()));
+        match &row.secondary {
+            Some((token, id_type, number)) if other.is_none() => {
+                tuple.bytea(Some(token.as_slice()));
+                tuple.smallint(Some(*id_type as i16));
+                tuple.bytea(Some(&keys.seal(&number_place(token), self.text[number.clone()].as_bytes())?));
+            }
+            _ => (0..3).for_each(|_| tuple.null()),
+        }
+        Ok(other.filter(|other| **other != subject).map(|_| Finding::whole(Code::I017)))
+    }
+}
+
+/// Where a sealed identifier stands. Its owner is the token: it stays with it when the subject changes.
+fn number_place(token: &Token) -> Aad<'_> {
+    Aad { table: "subject_identifiers", column: "sealed_number", owner: token.as_slice() }
+}
+
+/// Names subjects that are new in this batch. Random to everybody, since the key dies with the attempt, and
+/// the same for one token in every chunk, without remembering millions of them.
+pub struct SubjectNames(hmac::Key);
+
+impl SubjectNames {
+    pub fn new() -> SubjectNames {
+        SubjectNames(hmac::Key::new(hmac::HMAC_SHA256, &random::bytes::<32>()))
+    }
+
+    fn propose(&self, token: &Token) -> SubjectId {
+        let tag = hmac::sign(&self.0, token.as_slice());
+        let bytes: [u8; 16] = std::array::from_fn(|i| tag.as_ref()[i]);
+        SubjectId(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+}

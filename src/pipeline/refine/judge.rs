@@ -1,0 +1,205 @@
+//! Judging records: decode, V, I and X rules, tokens. Blocking and free of I/O but for its channels: what it
+//! accepts goes out in chunks for the serving store, what it rejects as packed lines.
+
+use tokio::sync::mpsc::Sender;
+
+use super::chunk::{Chunk, ChunkBuilder, Person};
+use super::mask;
+use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
+use super::tally::{Marks, Sample, Tally};
+use super::totals::Totals;
+use crate::config::Limits;
+use crate::db::batches::Batch;
+use crate::domain::contract::row::{Row, RowError};
+use crate::domain::contract::{AccountSnapshot, MoneyForms, Terms};
+use crate::domain::dates;
+use crate::domain::finding::Finding;
+use crate::domain::rules::{Code, FieldContext, IdentityContext, RowContext, RowSet, check_identity, check_row, read_snapshot};
+use crate::pipeline::decode::{self, Fault, Feed, Source};
+use crate::privacy::{Keyring, random};
+
+/// What a judge sends out while it reads.
+#[derive(Debug)]
+pub enum Output {
+    Chunk(Chunk),
+    /// A packed frame of reject lines.
+    Rejects(Vec<u8>),
+}
+
+/// Everything that one reading of a batch found out.
+#[derive(Debug)]
+pub struct Reading {
+    /// Records read, readable or not.
+    pub received: u64,
+    /// Records that a field, identity or row rule rejected.
+    pub rejected: u64,
+    /// Of these, the ones that an identity rule rejected (F019).
+    pub identity_rejected: u64,
+    pub tally: Tally,
+    /// Records with a warning that were not rejected.
+    pub warned: Marks,
+    pub totals: Totals,
+    pub money: MoneyForms,
+    pub row_set: RowSet,
+    /// Why reading stopped before the end, if it did: the file's fault.
+    pub file_fault: Option<Finding>,
+}
+
+/// One batch under judgement.
+pub struct Judge<'a> {
+    batch: &'a Batch,
+    terms: &'a Terms,
+    keys: &'a Keyring,
+    row: RowContext<'a>,
+    output: &'a Sender<Output>,
+    findings: Vec<Finding>,
+    chunk: ChunkBuilder,
+    rejects: RejectWriter,
+    reading: Reading,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(batch: &'a Batch, terms: &'a Terms, keys: &'a Keyring, output: &'a Sender<Output>) -> Judge<'a> {
+        // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
+        let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
+        Judge {
+            batch,
+            terms,
+            keys,
+            row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today },
+            output,
+            findings: Vec::new(),
+            chunk: ChunkBuilder::default(),
+            rejects: RejectWriter::default(),
+            reading: Reading {
+                received: 0,
+                rejected: 0,
+                identity_rejected: 0,
+                tally: Tally::default(),
+                warned: Marks::default(),
+                totals: Totals::default(),
+                money: MoneyForms::default(),
+                row_set: RowSet::new(random::bytes()),
+                file_fault: None,
+            },
+        }
+    }
+
+    /// Reads the whole batch.
+    ///
+    /// # Errors
+    /// Only a fault of ours; what is wrong with the file is in the [`Reading`].
+    pub fn read(mut self, feed: tokio::sync::mpsc::Receiver<Feed>, limits: &Limits) -> Result<Reading, Fault> {
+        let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
+        let done = decode::for_each_row(&source, self.batch.envelope.format, limits, |record_no, row| match row {
+            Ok(row) => self.record(record_no, &row),
+            Err(error) => self.unreadable(record_no, &error),
+        });
+        match done {
+            Ok(_) => {}
+            Err(Fault::File { code, detail }) => {
+                self.reading.file_fault = Some(Finding::whole(code).with_detail(detail));
+            }
+            Err(fault @ Fault::Ours(_)) => return Err(fault),
+        }
+        let digest = self.batch.sha256.as_deref().unwrap_or_default();
+        source.verify(digest, self.batch.received_bytes.unwrap_or_default() as u64)?;
+        self.flush_chunk()?;
+        if let Some(frame) = self.rejects.take().map_err(|error| Fault::Ours(error.to_string()))? {
+            self.send(Output::Rejects(frame))?;
+        }
+        Ok(self.reading)
+    }
+
+    fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
+        self.reading.received += 1;
+        self.findings.clear();
+        let mut context = FieldContext {
+            terms: self.terms,
+            money: self.batch.envelope.money_unit(),
+            forms: &mut self.reading.money,
+        };
+        let record = read_snapshot(row, &mut context, &mut self.findings);
+        let before_identity = self.findings.len();
+        let identity = IdentityContext { today: self.row.today };
+        let checked = check_identity(&record, &identity, &mut self.findings);
+        let identity_rejects = self.findings[before_identity..].iter().any(Finding::rejects);
+        check_row(&record, &self.row, &mut self.findings);
+        self.reading.totals.add(&record);
+
+        let rejects = self.findings.iter().any(Finding::rejects);
+        if !self.findings.is_empty() {
+            self.count_findings(record_no, row, &record);
+        }
+        if rejects {
+            self.reading.identity_rejected += u64::from(identity_rejects);
+            return self.reject(record_no, row, &record);
+        }
+        let Some(identity) = checked else {
+            return Err(Fault::Ours(format!("record {record_no} passed every rule without an identity")));
+        };
+        let warned = !self.findings.is_empty();
+        if warned {
+            self.reading.warned.set(record_no);
+        }
+        let person = Person::new(self.keys, &record, &identity);
+        self.reading.row_set.add(record_no, &record, person.token.subject_bytes());
+        if !self.chunk.add(record_no, &record, &person, warned) {
+            return Err(Fault::Ours(format!("record {record_no} passed every rule without its required fields")));
+        }
+        if self.chunk.is_full() { self.flush_chunk() } else { Ok(()) }
+    }
+
+    /// A line that is no row: V002 of the record as a whole.
+    fn unreadable(&mut self, record_no: u64, error: &RowError) -> Result<(), Fault> {
+        self.reading.received += 1;
+        self.findings.clear();
+        self.findings.push(Finding::whole(Code::V002).with_detail(error.to_string()));
+        self.reading.tally.record(&self.findings, |finding| sample(record_no, None, finding, None));
+        self.reading.rejected += 1;
+        let findings = self.findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
+        self.write_reject(&RejectLine { record_no, account_ref: None, findings })
+    }
+
+    fn count_findings(&mut self, record_no: u64, row: &Row<'_>, record: &AccountSnapshot<'_>) {
+        let account_ref = shown_ref(record, &self.findings);
+        self.reading
+            .tally
+            .record(&self.findings, |finding| sample(record_no, account_ref.clone(), finding, Some(row)));
+    }
+
+    fn reject(&mut self, record_no: u64, row: &Row<'_>, record: &AccountSnapshot<'_>) -> Result<(), Fault> {
+        self.reading.rejected += 1;
+        let account_ref = shown_ref(record, &self.findings);
+        let findings = self.findings.iter().map(|finding| RejectFinding::new(finding, Some(row))).collect();
+        self.write_reject(&RejectLine { record_no, account_ref, findings })
+    }
+
+    fn write_reject(&mut self, line: &RejectLine) -> Result<(), Fault> {
+        match self.rejects.add(line).map_err(|error| Fault::Ours(error.to_string()))? {
+            Some(frame) => self.send(Output::Rejects(frame)),
+            None => Ok(()),
+        }
+    }
+
+    fn flush_chunk(&mut self) -> Result<(), Fault> {
+        match self.chunk.take() {
+            Some(chunk) => self.send(Output::Chunk(chunk)),
+            None => Ok(()),
+        }
+    }
+
+    fn send(&self, output: Output) -> Result<(), Fault> {
+        self.output.blocking_send(output).map_err(|_| Fault::Ours("the work was given up".into()))
+    }
+}
+
+fn sample(record_no: u64, account_ref: Option<String>, finding: &Finding, row: Option<&Row<'_>>) -> Sample {
+    Sample {
+        record_no: Some(record_no),
+        account_ref,
+        field: finding.field.map(|field| field.name().to_owned()),
+        value_masked: finding.field.zip(row).and_then(|(field, row)| mask::masked(row, field)),
+        detail: finding.detail.as_ref().map(ToString::to_string),
+    }
+}

@@ -1,0 +1,123 @@
+//! Refining a batch: read, judge, stage, reach a verdict, publish. One call is one attempt under one lease.
+//!
+//! [`judge`] is the blocking half (decode and rules), [`stage`] the half that talks to Postgres, and both run
+//! at once, a chunk apart. [`verdict`] decides; [`publish`] is transaction C.
+
+mod chunk;
+mod judge;
+mod mask;
+mod publish;
+mod rejects;
+mod stage;
+mod tally;
+mod totals;
+mod verdict;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::bytes::Bytes;
+
+pub use rejects::{RejectFinding, RejectLine};
+pub use tally::Sample;
+
+use judge::{Judge, Output, Reading};
+use stage::Stage;
+
+use crate::app::App;
+use crate::db::batches::{self, Batch, Step};
+use crate::db::jobs::Lease;
+use crate::db::{contributors, jobs};
+use crate::domain::batch::State;
+use crate::domain::contract::Terms;
+use crate::error::{Error, Result};
+use crate::pipeline::decode::{Fault, Feed};
+
+/// Pieces and chunks that wait between two halves: enough to keep both busy, little enough to bound memory.
+const FEED_DEPTH: usize = 16;
+const OUTPUT_DEPTH: usize = 2;
+
+/// Takes a received batch to its verdict and, if favourable, to `published`. Doing it again is harmless: a
+/// batch that is settled already only has its job completed.
+///
+/// # Errors
+/// Trouble of ours; the batch is left for another attempt.
+pub async fn refine(app: &Arc<App>, lease: &Lease) -> Result<()> {
+    let Some(batch) = begin(app, lease).await? else { return Ok(()) };
+    let contributor = contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
+    let batch = Arc::new(batch);
+    let terms = Arc::new(contributor.terms);
+    let mut stage = Stage::open(app, &batch, lease).await?;
+    let reading = read_and_stage(app, &batch, &terms, &mut stage).await?;
+    let judgement = verdict::reach(&batch, &terms, reading, &mut stage).await?;
+    publish::settle(app, &batch, lease, judgement, stage).await
+}
+
+/// Moves the batch to `validating`; `None` when there is nothing left to do.
+async fn begin(app: &App, lease: &Lease) -> Result<Option<Batch>> {
+    let mut tx = app.db.system.begin().await?;
+    jobs::fence_in_tx(&mut tx, lease).await?;
+    let batch = batches::find_any(&mut *tx, lease.batch_id).await?.ok_or(Error::NotFound)?;
+    match batch.state {
+        // A worker died on it: go on.
+        State::Validating => {}
+        State::Received => {
+            let step = Step { at: app.clock.now(), actor: "worker", reason: None };
+            batches::move_in_tx(&mut tx, batch.id, State::Validating, step).await?;
+        }
+        _ => {
+            jobs::complete_in_tx(&mut tx, lease).await?;
+            tx.commit().await?;
+            return Ok(None);
+        }
+    }
+    tx.commit().await?;
+    Ok(Some(batch))
+}
+
+async fn read_and_stage(app: &Arc<App>, batch: &Arc<Batch>, terms: &Arc<Terms>, stage: &mut Stage) -> Result<Reading> {
+    let object = app.store.get(&batch.object_key).await?;
+    let object = object.ok_or_else(|| Error::Store(format!("the object of batch {} is missing", batch.id)))?;
+    let (send_feed, feed) = mpsc::channel(FEED_DEPTH);
+    let (send_output, mut output) = mpsc::channel(OUTPUT_DEPTH);
+    let feeder = tokio::spawn(feed_from_store(object, send_feed));
+    let judge = {
+        let (app, batch, terms) = (Arc::clone(app), Arc::clone(batch), Arc::clone(terms));
+        tokio::task::spawn_blocking(move || {
+            Judge::new(&batch, &terms, &app.keys, &send_output).read(feed, &app.config.limits)
+        })
+    };
+    let staged = async {
+        while let Some(output) = output.recv().await {
+            match output {
+                Output::Chunk(chunk) => stage.chunk(chunk).await?,
+                Output::Rejects(frame) => stage.rejects(&frame).await?,
+            }
+        }
+        Ok::<_, Error>(())
+    }
+    .await;
+    // Closing the channel ends the judge if staging failed; whichever error came first is told.
+    drop(output);
+    let reading = judge.await.map_err(|panic| Error::Internal(format!("judging panicked: {panic}")));
+    feeder.abort();
+    staged?;
+    reading?.map_err(|fault| match fault {
+        Fault::Ours(cause) => Error::Store(cause),
+        Fault::File { code, detail } => Error::Internal(format!("unhandled file fault {code}: {detail}")),
+    })
+}
+
+async fn feed_from_store(mut object: aws_sdk_s3::primitives::ByteStream, feed: mpsc::Sender<Feed>) {
+    while let Some(piece) = object.next().await {
+        let message = match piece {
+            Ok(bytes) => Feed::Bytes(Bytes::from(bytes)),
+            Err(error) => Feed::Broken(error.to_string()),
+        };
+        if feed.send(message).await.is_err() {
+            return;
+        }
+    }
+    // The receiver may be gone already: then nobody needs the end.
+    let _ = feed.send(Feed::End).await;
+}

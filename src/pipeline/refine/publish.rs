@@ -1,0 +1,119 @@
+//! Transaction C: the verdict, and for a good one the merge, in one commit that the lease fences.
+
+use sqlx::PgConnection;
+
+use super::stage::Stage;
+use super::verdict::Judgement;
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::db::batches::{self, Batch, Step};
+use crate::db::jobs::{self, Lease};
+use crate::db::serving::{self, Origin};
+use crate::db::lineage;
+use crate::domain::batch::State;
+use crate::domain::rules::RULES_VERSION;
+use crate::error::{Error, Result};
+
+/// Writes the verdict. If the answer to COMMIT is lost, the next attempt finds the batch settled.
+pub async fn settle(app: &App, batch: &Batch, lease: &Lease, judgement: Judgement, mut stage: Stage) -> Result<()> {
+    let rejects_key = stage.finish_rejects().await?;
+    let now = app.clock.now();
+    let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
+    jobs::fence_in_tx(&mut tx, lease).await?;
+    if judgement.state == State::Published {
+        let origin = Origin {
+            contributor_id: batch.contributor_id,
+            batch_id: batch.id,
+            known_from: now,
+            rules_version: RULES_VERSION,
+        };
+        serving::merge_subjects_in_tx(&mut tx).await?;
+        serving::merge_accounts_in_tx(&mut tx, &origin, judgement.waves).await?;
+    }
+    let (counts, totals) = (&judgement.counts, &judgement.totals);
+    batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref()).await?;
+    batches::replace_findings_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
+    let step = Step { at: now, actor: "worker", reason: judgement.reason.as_deref() };
+    if !move_to_verdict(&mut tx, batch, judgement.state, step).await? {
+        // Cancelled while it was judged: nothing of this transaction stays but the end of the job.
+        tx.rollback().await?;
+        return end_job(app, lease).await;
+    }
+    record_lineage(&mut tx, batch, &judgement, rejects_key.as_deref(), now).await?;
+    let action = format!("batch.{}", judgement.state);
+    let batch_id = batch.id.to_string();
+    let entry = Entry {
+        at: now,
+        actor_client: None,
+        actor: "worker",
+        action: &action,
+        object_kind: "batch",
+        object_id: &batch_id,
+        outcome: "done",
+        detail: serde_json::json!({ "counts": counts, "rules_version": RULES_VERSION }),
+    };
+    audit::record(&mut *tx, &entry).await?;
+    jobs::complete_in_tx(&mut tx, lease).await?;
+    tx.commit().await?;
+    count_in_metrics(&judgement);
+    app.wake.settled();
+    Ok(())
+}
+
+/// A good verdict passes through `accepted`, so that the history shows both steps.
+async fn move_to_verdict(tx: &mut PgConnection, batch: &Batch, state: State, step: Step<'_>) -> Result<bool> {
+    if state == State::Published && !batches::move_in_tx(tx, batch.id, State::Accepted, step).await? {
+        return Ok(false);
+    }
+    batches::move_in_tx(tx, batch.id, state, step).await
+}
+
+async fn end_job(app: &App, lease: &Lease) -> Result<()> {
+    let mut tx = app.db.system.begin().await?;
+    jobs::fence_in_tx(&mut tx, lease).await?;
+    let batch = batches::find_any(&mut *tx, lease.batch_id).await?.ok_or(Error::NotFound)?;
+    if !batch.state.is_settled() {
+        return Err(Error::Internal(format!("batch {} is {} and could not be moved", batch.id, batch.state)));
+    }
+    jobs::complete_in_tx(&mut tx, lease).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn record_lineage(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    judgement: &Judgement,
+    rejects_key: Option<&str>,
+    at: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
+    let mut edges = vec![("bronze_object", batch.object_key.as_str(), "verdict", judgement.state.as_str())];
+    edges.push(("contract", contract.as_str(), "verdict", judgement.state.as_str()));
+    edges.push(("rules", RULES_VERSION, "verdict", judgement.state.as_str()));
+    if let Some(key) = rejects_key {
+        edges.push(("bronze_object", batch.object_key.as_str(), "reject_file", key));
+    }
+    if judgement.state == State::Published {
+        edges.push(("bronze_object", batch.object_key.as_str(), "serving_store", "accounts"));
+    }
+    lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await
+}
+
+fn count_in_metrics(judgement: &Judgement) {
+    let counts = &judgement.counts;
+    metrics::counter!("etr_batches_settled_total", "state" => judgement.state.as_str()).increment(1);
+    let outcomes = [
+        ("accepted", counts.accepted),
+        ("rejected", counts.rejected),
+        ("duplicate", counts.duplicate),
+        ("unprocessed", counts.unprocessed),
+    ];
+    for (outcome, records) in outcomes {
+        metrics::counter!("etr_records_total", "outcome" => outcome).increment(records as u64);
+    }
+    for finding in &judgement.findings {
+        let labels = [("code", finding.code.clone()), ("severity", finding.severity.clone())];
+        metrics::counter!("etr_rule_hits_total", &labels).increment(finding.records as u64);
+    }
+}

@@ -1,0 +1,82 @@
+//! The reject file: one compact JSON line per rejected record, kept packed beside the batch. What a contributor
+//! reads (messages, remedies, NDJSON or CSV) is made from it and from the catalogue when it is asked for.
+
+use serde::{Deserialize, Serialize};
+
+use super::mask;
+use crate::domain::contract::row::Row;
+use crate::domain::contract::{AccountSnapshot, Field};
+use crate::domain::finding::Finding;
+
+/// One rejected record as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectLine {
+    #[serde(rename = "n")]
+    pub record_no: u64,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<String>,
+    #[serde(rename = "f")]
+    pub findings: Vec<RejectFinding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectFinding {
+    #[serde(rename = "c")]
+    pub code: String,
+    #[serde(rename = "s")]
+    pub severity: String,
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub value_masked: Option<String>,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl RejectFinding {
+    /// `row` is absent for findings that a set of records caused.
+    pub fn new(finding: &Finding, row: Option<&Row<'_>>) -> RejectFinding {
+        RejectFinding {
+            code: finding.code.as_str().to_owned(),
+            severity: finding.severity.as_str().to_owned(),
+            field: finding.field.map(|field| field.name().to_owned()),
+            value_masked: finding.field.zip(row).and_then(|(field, row)| mask::masked(row, field)),
+            detail: finding.detail.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// The account reference, unless it breaks its own rule: then it may be anything and is not repeated.
+pub fn shown_ref(record: &AccountSnapshot<'_>, findings: &[Finding]) -> Option<String> {
+    let broken = findings.iter().any(|finding| finding.field == Some(Field::AccountRef));
+    record.account_ref.filter(|_| !broken).map(str::to_owned)
+}
+
+/// Gathers lines and packs them into zstd frames.
+#[derive(Debug, Default)]
+pub struct RejectWriter {
+    plain: Vec<u8>,
+}
+
+/// Lines that share a frame: small enough to send early, large enough to pack well.
+const FRAME_BYTES: usize = 256 << 10;
+const ZSTD_LEVEL: i32 = 3;
+
+impl RejectWriter {
+    /// Adds a line; gives back a packed frame when one is full.
+    pub fn add(&mut self, line: &RejectLine) -> std::io::Result<Option<Vec<u8>>> {
+        serde_json::to_writer(&mut self.plain, line)?;
+        self.plain.push(b'\n');
+        if self.plain.len() >= FRAME_BYTES { self.take() } else { Ok(None) }
+    }
+
+    /// What is left.
+    pub fn take(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        if self.plain.is_empty() {
+            return Ok(None);
+        }
+        let frame = zstd::bulk::compress(&self.plain, ZSTD_LEVEL)?;
+        self.plain.clear();
+        Ok(Some(frame))
+    }
+}

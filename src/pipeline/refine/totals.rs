@@ -1,0 +1,35 @@
+//! Control totals, recomputed over every readable record, rejected ones and negative amounts included: they
+//! must equal what the contributor declared about the file that it sent (F008, F009).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::contract::{AccountSnapshot, AccountStatus};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Sen. Wide enough for any file.
+    pub sum_outstanding: i128,
+    /// Sen.
+    pub sum_overdue: i128,
+    counts: [u64; 7],
+}
+
+impl Totals {
+    pub fn add(&mut self, record: &AccountSnapshot<'_>) {
+        self.sum_outstanding += record.outstanding.map_or(0, |sen| i128::from(sen.0));
+        self.sum_overdue += record.overdue.map_or(0, |sen| i128::from(sen.0));
+        if let Some(status) = record.status {
+            self.counts[status as usize] += 1;
+        }
+    }
+
+    pub fn count_by_status(&self) -> BTreeMap<AccountStatus, u64> {
+        AccountStatus::ALL
+            .iter()
+            .map(|status| (*status, self.counts[*status as usize]))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}

@@ -18,6 +18,7 @@ pub mod audit_entries;
 pub mod client_assertions;
 pub mod clients;
 pub mod contributors;
+pub mod schema;
 pub mod signing_keys;
 pub mod accounts;
 pub mod footprints;

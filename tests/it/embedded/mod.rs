@@ -1,0 +1,5 @@
+//! What `etrplus dev` and the tests stand on.
+
+mod databases;
+mod postgres;
+mod s3;

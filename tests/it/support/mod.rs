@@ -1,0 +1,4 @@
+//! What stories share: databases, an object store.
+
+pub mod database;
+pub mod objects;

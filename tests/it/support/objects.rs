@@ -1,0 +1,61 @@
+//! One object store for the tests of this process. Tests keep apart by the keys they use.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use etrplus::config::S3Config;
+use etrplus::embedded::s3::{Options, S3Server};
+
+/// The store's address and credentials, as a server's configuration has them.
+pub async fn s3() -> S3Config {
+    static STORE: OnceLock<S3Config> = OnceLock::new();
+    tokio::task::spawn_blocking(|| STORE.get_or_init(start).clone()).await.unwrap()
+}
+
+/// Serves from a thread of its own, because a test's runtime ends with the test.
+fn start() -> S3Config {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let root = std::env::temp_dir().join(format!("etrplus-tests-s3-{}", std::process::id()));
+            std::fs::create_dir_all(&root).unwrap();
+            let _lifeline = remove_at_the_end(&root);
+            let server = S3Server::start(Options {
+                root,
+                bucket: "etrplus-tests".into(),
+                port: 0,
+                access_key_id: "tests".into(),
+                secret_access_key: "a-secret-of-the-tests".to_owned().into(),
+            })
+            .await
+            .unwrap();
+            tell.send(S3Config {
+                bucket: server.bucket.clone(),
+                region: server.region.to_owned(),
+                endpoint: Some(server.endpoint.clone()),
+                access_key_id: server.access_key_id.clone(),
+                secret_access_key: server.secret_access_key.clone(),
+            })
+            .unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    told.recv().unwrap()
+}
+
+/// Removes the directory when this process is gone, however it ends: the shell reads a pipe that nobody writes to.
+/// The pipe is open for as long as the result is held.
+fn remove_at_the_end(directory: &Path) -> Child {
+    Command::new("/bin/sh")
+        .args(["-c", r#"read -r nothing; rm -rf -- "$1""#, "etrplus-tests"])
+        .arg(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap()
+}

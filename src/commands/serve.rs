@@ -17,6 +17,8 @@ use crate::db::Db;
 use crate::db::schema::{self, Schema};
 use crate::error::Error;
 use crate::http::{self, Listeners};
+use crate::jobs::Wake;
+use crate::pipeline::footprints::Lookups;
 use crate::privacy::Keyring;
 use crate::store::Store;
 use crate::telemetry;
@@ -79,7 +81,7 @@ async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
 }
 
 /// Wires the app; waits for a database that is down, and gives up only where waiting does not help.
-async fn wire_when_reachable(config: &Config, stop: &CancellationToken) -> Result<Arc<App>, StartError> {
+pub async fn wire_when_reachable(config: &Config, stop: &CancellationToken) -> Result<Arc<App>, StartError> {
     loop {
         let error = match wire(config.clone()).await {
             Err(StartError::Unreachable(error)) => error,
@@ -101,7 +103,9 @@ pub async fn wire(config: Config) -> Result<Arc<App>, StartError> {
     let keys = Keyring::from_config(&config)?;
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await?;
     let store = Store::connect(&config.s3);
-    Ok(Arc::new(App { config, clock, db, store, keys, issuer }))
+    let lookups = Lookups::start(db.system.clone(), clock.clone());
+    let wake = Wake::default();
+    Ok(Arc::new(App { config, clock, db, store, keys, issuer, lookups, wake }))
 }
 
 /// Refuses a database on which our promises would not hold.

@@ -1,6 +1,8 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
 mod auth;
+mod batches;
+mod catalogue;
 mod connection;
 mod docs;
 pub mod extract;
@@ -14,6 +16,7 @@ mod openapi;
 mod pace;
 pub mod page;
 pub mod problem;
+mod profiles;
 pub mod routes;
 mod server;
 mod tokens;
@@ -34,6 +37,7 @@ pub use docs::document_text;
 pub use problem::{Problem, ProblemKind};
 pub use server::Server;
 
+use crate::access::Scope;
 use crate::app::{App, AppState};
 use crate::config::Config;
 use crate::telemetry;
@@ -55,6 +59,20 @@ fn routes() -> Routes {
         .public(routes!(limits::find_limits))
         .public(routes!(docs::find_openapi))
         .public(routes!(docs::find_problems))
+        .public(routes!(catalogue::list_rules))
+        .public(routes!(catalogue::find_rule))
+        .public(routes!(catalogue::find_account_snapshot_schema))
+        // Contributors.
+        .scoped_streaming(Scope::BatchesWrite, routes!(batches::create_batch))
+        .scoped(Scope::BatchesRead, routes!(batches::list_batches))
+        .scoped(Scope::BatchesRead, routes!(batches::find_batch))
+        .scoped(Scope::BatchesRead, routes!(batches::find_report))
+        .scoped_streaming(Scope::BatchesRead, routes!(batches::list_rejects))
+        .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
+        .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
+        .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
+        // Risk engines.
+        .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

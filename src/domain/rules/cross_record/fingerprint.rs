@@ -142,7 +142,8 @@ macro_rules! write_present {
 fn write_facts(record: &AccountSnapshot<'_>, buffer: &mut Vec<u8>) {
     let AccountSnapshot {
         // The subject block, see `write_subject`.
-        subject_type: _,
+        unreadable: _,
+            subject_type: _,
         id_type: _,
         id_number: _,
         id_country: _,

@@ -60,7 +60,7 @@ pub async fn run(config: Config) -> Result<()> {
     let wired = async {
         let app = wire_when_reachable(&config, &stop).await?;
         tracing::info!("ready");
-        tokio::spawn(keep_fresh(app.clone(), stop.clone()));
+        spawn_upkeep(&app, &stop);
         Ok::<_, StartError>(app)
     };
     http::run_server_when(&config, listeners, stop.clone(), wired).await?;
@@ -68,8 +68,17 @@ pub async fn run(config: Config) -> Result<()> {
     Ok(())
 }
 
-async fn keep_fresh(app: Arc<App>, stop: CancellationToken) {
-    app.issuer.keep_fresh(stop).await;
+/// What a serving process does beside answering: follow revocations and new keys, call workers elsewhere.
+pub fn spawn_upkeep(app: &Arc<App>, stop: &CancellationToken) {
+    let (issuer, wake, pool) = (Arc::clone(app), app.wake.clone(), app.db.system.clone());
+    let (until, stopped) = (stop.clone(), stop.clone());
+    tokio::spawn(async move { issuer.issuer.keep_fresh(until).await });
+    tokio::spawn(async move {
+        tokio::select! {
+            () = wake.announce_to_others(pool) => {}
+            () = stopped.cancelled() => {}
+        }
+    });
 }
 
 async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {

@@ -1,1 +1,74 @@
-fn main(){}
+//! The command line. Each command lives in `commands/`; this file only says which word means which.
+
+use std::io::stdout;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use etrplus::commands::{client, contributor, healthcheck, migrate, openapi, serve, signing_key};
+use etrplus::config::Config;
+use etrplus::telemetry;
+
+/// eTR+: between contributors of credit data and the risk engines that ask for profiles.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    // dev: here.
+    /// Serve the API.
+    Serve,
+    // work: here.
+    /// Bring the database's schema up to this binary.
+    Migrate,
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Ask the server on ETR_LISTEN whether it is ready.
+    Healthcheck(healthcheck::HealthcheckArgs),
+    Client(client::ClientArgs),
+    Contributor(contributor::ContributorArgs),
+    SigningKey(signing_key::SigningKeyArgs),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word to whoever started the process")]
+            {
+                eprintln!("etrplus: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Openapi => openapi::run(&mut stdout()),
+        command => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.context("cannot start the runtime")?.block_on(run_async(command))
+        }
+    }
+}
+
+async fn run_async(command: Command) -> Result<()> {
+    if let Command::Healthcheck(args) = command {
+        return healthcheck::run(args).await;
+    }
+    let config = Config::from_env()?;
+    telemetry::init(&config);
+    match command {
+        Command::Serve => serve::run(config).await,
+        Command::Migrate => migrate::run(config.database_url(), &mut stdout()).await.map(|_| ()),
+        Command::Client(args) => client::run(args, &config, &mut stdout()).await,
+        Command::Contributor(args) => contributor::run(args, &config, &mut stdout()).await,
+        Command::SigningKey(args) => signing_key::run(args, &config, &mut stdout()).await,
+        Command::Openapi | Command::Healthcheck(_) => Ok(()),
+    }
+}

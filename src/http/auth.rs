@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use super::problem::{Problem, ProblemKind};
 use crate::access::{Principal, Scope};
 use crate::app::AppState;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// The caller of a scoped route. Present only where the router declared a scope and the token carries it.
 #[derive(Clone, Debug)]
@@ -34,19 +34,12 @@ pub async fn require_scope(
     next: Next,
 ) -> Result<Response, Problem> {
     let token = bearer_token(request.headers())?;
-    let principal = principal(&app, token).await.map_err(refused)?;
+    let claims = app.issuer.verify(token).map_err(refused)?;
+    let principal = app.issuer.principal_for(&claims).await.map_err(refused)?;
     tracing::Span::current().record("client_id", tracing::field::display(principal.client_id));
-    if !principal.scopes.contains(scope) {
-        return Err(insufficient(scope));
-    }
+    principal.require(scope).map_err(|error| lacking(scope, error))?;
     request.extensions_mut().insert(Authorized(principal));
     Ok(next.run(request).await)
-}
-
-/// Who the token speaks for: the signature first, then what the client may do by now.
-async fn principal(app: &AppState, token: &str) -> Result<Principal> {
-    let claims = app.issuer.verify(token)?;
-    app.clients.principal_for(&claims).await
 }
 
 /// The one bearer token of a request (RFC 6750 section 2.1; the other ways of that standard are not offered).
@@ -74,10 +67,11 @@ fn refused(error: Error) -> Problem {
 }
 
 /// RFC 6750 section 3.1: the scope that would have been enough is named.
-fn insufficient(scope: Scope) -> Problem {
-    let scope = scope.as_str();
-    let problem =
-        Problem::new(ProblemKind::InsufficientScope).detail(format!("The token lacks the scope {scope}."));
+fn lacking(scope: Scope, error: Error) -> Problem {
+    let problem = Problem::from(error);
+    if problem.kind() != ProblemKind::MissingScope {
+        return problem;
+    }
     let challenge = format!("Bearer realm=\"etrplus\", error=\"insufficient_scope\", scope=\"{scope}\"");
     match HeaderValue::from_str(&challenge) {
         Ok(challenge) => problem.header(WWW_AUTHENTICATE, challenge),

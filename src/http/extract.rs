@@ -202,7 +202,7 @@ fn explain(pointer: String, message: &str) -> FieldProblem {
     let expected = expected.map(|text| text.rfind(" at line ").map_or(text, |at| &text[..at]));
     let (code, detail) = if message.starts_with("unknown field") {
         (
-            "unknown_field",
+            "unknown-field",
             expected
                 .map_or("is not known here".into(), |names| format!("is not known here; expected {names}")),
         )
@@ -210,11 +210,11 @@ fn explain(pointer: String, message: &str) -> FieldProblem {
         ("duplicate", "appears twice".into())
     } else if message.starts_with("unknown variant") {
         (
-            "unknown_value",
+            "unknown-value",
             expected.map_or("is not one of the allowed values".into(), |words| format!("must be {words}")),
         )
     } else if message.starts_with("invalid type") {
-        ("wrong_type", expected.map_or("has the wrong type".into(), |kind| format!("must be {kind}")))
+        ("wrong-type", expected.map_or("has the wrong type".into(), |kind| format!("must be {kind}")))
     } else {
         ("invalid", expected.map_or("is not valid here".into(), |kind| format!("must be {kind}")))
     };
@@ -326,14 +326,14 @@ mod tests {
     async fn each_mistake_is_named_by_place_and_code() {
         let cases = [
             (r#"{"subject":{}}"#, "/subject/id_number", "missing"),
-            (r#"{"subject":{"id_number":5}}"#, "/subject/id_number", "wrong_type"),
-            (r#"{"subject":{"id_number":"a","extra":1}}"#, "/subject/extra", "unknown_field"),
+            (r#"{"subject":{"id_number":5}}"#, "/subject/id_number", "wrong-type"),
+            (r#"{"subject":{"id_number":"a","extra":1}}"#, "/subject/extra", "unknown-field"),
             (r#"{"subject":{"id_number":""}}"#, "/subject/id_number", "length"),
             (r#"{"subject":{"id_number":"a"},"months":900}"#, "/months", "invalid"),
         ];
         for (body, pointer, code) in cases {
             let problem = refused(body).await;
-            assert_eq!(problem["code"], "validation_failed", "{body}");
+            assert_eq!(problem["code"], "validation-failed", "{body}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");
             assert_eq!(problem["errors"][0]["code"], code, "{body}");
         }
@@ -359,7 +359,7 @@ mod tests {
     #[tokio::test]
     async fn text_that_is_not_json_gives_line_and_column() {
         let problem = refused("{\n  \"subject\": }").await;
-        assert_eq!(problem["code"], "malformed_json");
+        assert_eq!(problem["code"], "malformed-json");
         assert_eq!(problem["detail"], "Not well-formed JSON at line 2, column 14.");
     }
 
@@ -382,11 +382,11 @@ mod tests {
         let cases = [
             ("", "query/limit", "missing"),
             ("limit=x", "query/limit", "invalid"),
-            ("limit=1&limt=2", "query/limt", "unknown_field"),
+            ("limit=1&limt=2", "query/limt", "unknown-field"),
         ];
         for (query, pointer, code) in cases {
             let problem = filter(query).await.unwrap_err();
-            assert_eq!(problem["code"], "invalid_query", "{query}");
+            assert_eq!(problem["code"], "invalid-query", "{query}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
             assert_eq!(problem["errors"][0]["code"], code, "{problem}");
         }

@@ -17,6 +17,8 @@ pub const WANT_CONTENT_DIGEST: HeaderName = HeaderName::from_static("want-conten
 pub const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
+/// Longest Idempotency-Key, in characters.
+pub const MAX_KEY_LENGTH: usize = 255;
 /// Longest `Prefer: wait`; a caller that wants longer polls.
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
@@ -30,7 +32,7 @@ impl IdempotencyKey {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
         let text = values.next()?.to_str().ok()?;
         let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-        let usable = (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        let usable = (1..=MAX_KEY_LENGTH).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
         (usable && values.next().is_none()).then(|| IdempotencyKey(key.to_owned()))
     }
 }

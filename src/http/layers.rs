@@ -37,12 +37,13 @@ pub async fn observe(State(app): State<AppState>, mut request: Request, next: Ne
     );
     let response = next.run(request).instrument(span.clone()).await;
     let elapsed = started.elapsed();
-    span.in_scope(|| log(&response, elapsed));
+    let is_probe = matches!(route.as_str(), "/healthz" | "/readyz");
+    span.in_scope(|| log(&response, elapsed, is_probe));
     measure(&method, &route, &response, elapsed);
     complete(response, &app.config.public_url, id)
 }
 
-fn log(response: &Response, elapsed: Duration) {
+fn log(response: &Response, elapsed: Duration, is_probe: bool) {
     let status = response.status().as_u16();
     let millis = elapsed.as_millis() as u64;
     match response.extensions().get::<Arc<Problem>>() {
@@ -66,6 +67,7 @@ fn log(response: &Response, elapsed: Duration) {
                 "request refused"
             );
         }
+        None if is_probe => tracing::debug!(status, millis, "probe answered"),
         None => tracing::info!(status, millis, "request served"),
     }
 }

@@ -1,15 +1,158 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
-pub mod auth;
-pub mod connection;
+mod auth;
+mod connection;
+mod docs;
 pub mod extract;
+mod gate;
 pub mod headers;
-pub mod layers;
-pub mod pace;
+mod health;
+mod layers;
+mod limits;
+mod metrics;
+mod openapi;
+mod pace;
 pub mod page;
 pub mod problem;
 pub mod routes;
-pub mod server;
+mod server;
+mod tokens;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Router};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::routes;
 
 pub use auth::Authorized;
+pub use docs::document_text;
 pub use problem::{Problem, ProblemKind};
+pub use server::Server;
+
+use crate::app::{App, AppState};
+use crate::config::Config;
+use crate::telemetry;
+use gate::Gate;
+use health::Readiness;
+use routes::Routes;
+
+/// Every route, by who calls it.
+fn routes() -> Routes {
+    Routes::new()
+        // Load balancers have no token, and learn nothing here that they could not see by asking.
+        .public(routes!(health::find_health))
+        .public(routes!(health::find_readiness))
+        // A client comes here to get its token, and to learn how.
+        .public(routes!(tokens::issue_token))
+        .public(routes!(tokens::find_metadata))
+        .public(routes!(tokens::find_keys))
+        // Engineers who integrate read these before they have a client; there is no data about anybody in them.
+        .public(routes!(limits::find_limits))
+        .public(routes!(docs::find_openapi))
+        .public(routes!(docs::find_problems))
+        .page("/docs", axum::routing::get(docs::open_ui))
+        .page("/docs/", axum::routing::get(docs::find_ui_index))
+        .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))
+}
+
+/// The API as a service.
+pub fn router(app: AppState) -> Router {
+    router_until(app, CancellationToken::new())
+}
+
+/// The API, not ready from the moment that `stopping` is cancelled.
+fn router_until(app: AppState, stopping: CancellationToken) -> Router {
+    routes()
+        .into_router(&app)
+        // What no route takes is a problem like any other; 405 keeps its Allow.
+        .fallback(layers::not_found)
+        .method_not_allowed_fallback(layers::method_not_allowed)
+        // The layers, innermost first.
+        // A sender that trickles must not hold a slot; this is the only limit on an upload's time.
+        .layer(from_fn(layers::pace_body))
+        // Nothing needs a longer target; what is longer is not parsed any further.
+        .layer(from_fn(layers::limit_uri))
+        // A panic is one failed request, not a dropped connection.
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        // Outermost, so that every answer has an id, a log line, a measurement and its headers.
+        .layer(from_fn_with_state(app.clone(), layers::observe))
+        // Readiness alone needs to know that we are stopping.
+        .layer(Extension(Readiness::new(stopping)))
+        .with_state(app)
+}
+
+/// The OpenAPI document, from the handlers; needs neither database nor configuration.
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
+    routes().document(openapi::frame())
+}
+
+/// Where a process listens.
+pub struct Listeners {
+    pub api: TcpListener,
+    /// Metrics are served where there is a listener for them.
+    pub metrics: Option<TcpListener>,
+}
+
+/// Serves the API and the metrics until `shutdown`; then lets requests finish within the configured grace.
+/// Returns when everything has ended.
+pub async fn run_server(app: Arc<App>, listeners: Listeners, shutdown: CancellationToken) {
+    let config = app.config.clone();
+    let wired: Result<_, Infallible> = Ok(app);
+    let Ok(()) = run_server_when(&config, listeners, shutdown, std::future::ready(wired)).await;
+}
+
+/// Like [`run_server`], and listens while the app is still being wired: alive, not ready.
+///
+/// # Errors
+/// The wiring's own; the server has stopped by then.
+pub async fn run_server_when<E>(
+    config: &Config,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+    wired: impl Future<Output = Result<Arc<App>, E>>,
+) -> Result<(), E> {
+    telemetry::metrics();
+    let server = |router| Server {
+        router,
+        public_url: config.public_url.as_str().into(),
+        grace: config.shutdown_grace,
+    };
+    let (gate, metered) = (Gate::default(), metrics::Metered::default());
+    // Metrics outlive the API, so that the end of it can be seen.
+    let api_ended = CancellationToken::new();
+    let api = async {
+        server(gate.router()).run(listeners.api, shutdown.clone()).await;
+        api_ended.cancel();
+    };
+    let metrics = async {
+        if let Some(listener) = listeners.metrics {
+            let router = metrics::router(metered.clone());
+            tokio::join!(server(router).run(listener, api_ended.clone()), keep_metrics(&api_ended));
+        }
+    };
+    let open = async {
+        let app = wired.await.inspect_err(|_| shutdown.cancel())?;
+        let app = AppState(app);
+        metered.start(app.clone());
+        gate.open(router_until(app, shutdown.clone()));
+        Ok(())
+    };
+    let ((), (), result) = tokio::join!(api, metrics, open);
+    result
+}
+
+/// Histograms gather until somebody looks; without this they would grow while nobody does.
+async fn keep_metrics(end: &CancellationToken) {
+    while !end.is_cancelled() {
+        telemetry::metrics().run_upkeep();
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    }
+}

@@ -55,46 +55,47 @@ macro_rules! problem_kinds {
 }
 
 problem_kinds! {
-    BadRequest "bad_request" BAD_REQUEST "The request cannot be understood";
-    MalformedJson "malformed_json" BAD_REQUEST "The body is not JSON";
-    InvalidQuery "invalid_query" BAD_REQUEST "A query parameter is missing or wrong";
-    InvalidHeader "invalid_header" BAD_REQUEST "A header is wrong";
-    IdempotencyKeyRequired "idempotency_key_required" BAD_REQUEST "Idempotency-Key is missing or unusable";
-    InvalidContentDigest "invalid_content_digest" BAD_REQUEST "Content-Digest cannot be read";
-    ContentDigestMismatch "content_digest_mismatch" BAD_REQUEST "The body does not match its Content-Digest";
-    InvalidCursor "invalid_cursor" BAD_REQUEST "The page cursor is not one of ours";
-    InvalidRequest "invalid_request" BAD_REQUEST "The token request is malformed";
-    UnsupportedGrantType "unsupported_grant_type" BAD_REQUEST "The grant type is not supported";
-    InvalidScope "invalid_scope" BAD_REQUEST "The scope is unknown or not the client's";
-    InvalidClient "invalid_client" UNAUTHORIZED "Client authentication failed";
+    BadRequest "bad-request" BAD_REQUEST "The request cannot be understood";
+    MalformedJson "malformed-json" BAD_REQUEST "The body is not JSON";
+    InvalidQuery "invalid-query" BAD_REQUEST "A query parameter is missing or wrong";
+    InvalidHeader "invalid-header" BAD_REQUEST "A header is wrong";
+    IdempotencyKeyRequired "idempotency-key-required" BAD_REQUEST "Idempotency-Key is missing or unusable";
+    InvalidContentDigest "invalid-content-digest" BAD_REQUEST "Content-Digest cannot be read";
+    ContentDigestMismatch "content-digest-mismatch" BAD_REQUEST "The body does not match its Content-Digest";
+    InvalidCursor "invalid-cursor" BAD_REQUEST "The page cursor is not one of ours";
+    InvalidRequest "invalid-request" BAD_REQUEST "The token request is malformed";
+    UnsupportedGrantType "unsupported-grant-type" BAD_REQUEST "The grant type is not supported";
+    InvalidScope "invalid-scope" BAD_REQUEST "The scope is unknown or not the client's";
+    InvalidClient "invalid-client" UNAUTHORIZED "Client authentication failed";
     Unauthenticated "unauthenticated" UNAUTHORIZED "A valid access token is required";
     Forbidden "forbidden" FORBIDDEN "The client may not do this";
-    InsufficientScope "insufficient_scope" FORBIDDEN "The access token lacks a scope";
-    ContributorSuspended "contributor_suspended" FORBIDDEN "The contributor is suspended";
-    DatasetNotAllowed "dataset_not_allowed" FORBIDDEN "The contributor may not send this dataset";
-    PurposeNotAllowed "purpose_not_allowed" FORBIDDEN "The purpose is not in the client's agreement";
-    ConsentRequired "consent_required" FORBIDDEN "Consent is missing or has expired";
-    NotFound "not_found" NOT_FOUND "Not found";
-    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The resource does not know this method";
-    NotAcceptable "not_acceptable" NOT_ACCEPTABLE "No representation fits Accept";
-    RequestTimeout "request_timeout" REQUEST_TIMEOUT "The body arrived too slowly";
+    MissingScope "missing-scope" FORBIDDEN "The access token lacks a scope";
+    NoContributor "no-contributor" FORBIDDEN "The client does not belong to a contributor";
+    ContributorSuspended "contributor-suspended" FORBIDDEN "The contributor is suspended";
+    DatasetNotAllowed "dataset-not-allowed" FORBIDDEN "The contributor may not send this dataset";
+    PurposeNotAllowed "purpose-not-allowed" FORBIDDEN "The purpose is not in the client's agreement";
+    ConsentRequired "consent-required" FORBIDDEN "Consent is missing or has expired";
+    NotFound "not-found" NOT_FOUND "Not found";
+    MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED "The resource does not know this method";
+    NotAcceptable "not-acceptable" NOT_ACCEPTABLE "No representation fits Accept";
+    RequestTimeout "request-timeout" REQUEST_TIMEOUT "The body arrived too slowly";
     Conflict "conflict" CONFLICT "The state of the resource does not allow it";
-    IdempotencyKeyInFlight "idempotency_key_in_flight" CONFLICT "A request with this key is still running";
-    DuplicateContent "duplicate_content" CONFLICT "The same bytes were received before";
-    IllegalTransition "illegal_transition" CONFLICT "The batch is not in a state that allows it";
-    PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE "The body is too large";
-    UriTooLong "uri_too_long" URI_TOO_LONG "The request target is too long";
-    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The content type or coding is not supported";
+    IdempotencyKeyInFlight "idempotency-key-in-flight" CONFLICT "A request with this key is still running";
+    DuplicateContent "duplicate-content" CONFLICT "The same bytes were received before";
+    IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
+    PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";
+    UriTooLong "uri-too-long" URI_TOO_LONG "The request target is too long";
+    UnsupportedMediaType "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The content type or coding is not supported";
     Unprocessable "unprocessable" UNPROCESSABLE_ENTITY "The content cannot be processed";
-    ValidationFailed "validation_failed" UNPROCESSABLE_ENTITY "One or more fields are wrong";
-    IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The key was used for other content";
-    RateLimited "rate_limited" TOO_MANY_REQUESTS "Too many requests";
-    HeadersTooLarge "headers_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The header fields are too large";
+    ValidationFailed "validation-failed" UNPROCESSABLE_ENTITY "One or more fields are wrong";
+    IdempotencyKeyReused "idempotency-key-reused" UNPROCESSABLE_ENTITY "The key was used for other content";
+    RateLimited "rate-limited" TOO_MANY_REQUESTS "Too many requests";
+    HeadersTooLarge "headers-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "The header fields are too large";
     Internal "internal" INTERNAL_SERVER_ERROR "Internal error";
     Unavailable "unavailable" SERVICE_UNAVAILABLE "Temporarily unavailable";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Overloaded";
-    TimedOut "timed_out" SERVICE_UNAVAILABLE "The time limit was reached";
-    NotReady "not_ready" SERVICE_UNAVAILABLE "Not ready";
+    TimedOut "timed-out" SERVICE_UNAVAILABLE "The time limit was reached";
+    NotReady "not-ready" SERVICE_UNAVAILABLE "Not ready";
 }
 
 impl ProblemKind {
@@ -145,7 +146,7 @@ pub struct FieldProblem {
     /// JSON Pointer (RFC 6901) into the body, or `query/<name>` and `header/<name>` outside of it.
     #[schema(example = "/subject/id_type")]
     pub pointer: String,
-    /// Stable code: `missing`, `unknown_field`, `wrong_type`, `unknown_value`, `invalid`, or the rule's name.
+    /// Stable code: `missing`, `unknown-field`, `wrong-type`, `unknown-value`, `invalid`, or the rule's name.
     #[schema(example = "missing")]
     pub code: Cow<'static, str>,
     /// What is expected here. Never repeats what was sent.
@@ -204,6 +205,11 @@ impl Problem {
     pub fn retry_after(mut self, seconds: u32) -> Problem {
         self.retry_after_seconds = Some(seconds);
         self
+    }
+
+    /// The same occurrence under another kind, for a place that has its own word for it.
+    pub fn recast(self, kind: ProblemKind) -> Problem {
+        Problem { cause: self.cause, ..Problem::new(kind) }
     }
 
     pub fn kind(&self) -> ProblemKind {
@@ -269,7 +275,7 @@ impl Serialize for Rendered<'_> {
 #[expect(dead_code, reason = "describes the wire form; never built")]
 pub struct ProblemBody {
     /// Dereferenceable reference to the explanation of the code.
-    #[schema(example = "https://etrplus.example/problems#validation_failed")]
+    #[schema(example = "https://etrplus.example/problems#validation-failed")]
     r#type: String,
     /// Summary of the kind; the same for every occurrence.
     title: String,
@@ -278,7 +284,7 @@ pub struct ProblemBody {
     /// What happened this time.
     detail: Option<String>,
     /// Stable code to branch on.
-    #[schema(example = "validation_failed")]
+    #[schema(example = "validation-failed")]
     code: String,
     /// The request's id, as in `X-Request-Id`; quote it to support.
     #[schema(example = "urn:uuid:01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e")]
@@ -422,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_code_outside_the_list_keeps_the_status_of_its_family() {
-        let problem = Problem::from(Error::conflict("no_such_code", "try later"));
+        let problem = Problem::from(Error::conflict("no-such-code", "try later"));
         assert_eq!(problem.kind().status(), StatusCode::CONFLICT);
     }
 
@@ -435,8 +441,8 @@ mod tests {
         assert_eq!(
             body,
             concat!(
-                r#"{"type":"https://etrplus.example/problems#validation_failed","title":"One or more fields are wrong","#,
-                r#""status":422,"detail":"One field is wrong.","code":"validation_failed","instance":"urn:uuid:7","#,
+                r#"{"type":"https://etrplus.example/problems#validation-failed","title":"One or more fields are wrong","#,
+                r#""status":422,"detail":"One field is wrong.","code":"validation-failed","instance":"urn:uuid:7","#,
                 r#""errors":[{"pointer":"/subject/id_type","code":"missing","detail":"required"}]}"#
             )
         );
@@ -446,7 +452,7 @@ mod tests {
     fn oauth_errors_carry_the_members_of_rfc_6749_as_well() {
         let problem = Problem::new(ProblemKind::InvalidClient);
         let body: serde_json::Value = serde_json::from_slice(&problem.render("", None)).unwrap();
-        assert_eq!(body["error"], "invalid_client");
+        assert_eq!((&body["error"], &body["code"]), (&"invalid_client".into(), &"invalid-client".into()));
         assert_eq!(body["error_description"], body["detail"]);
     }
 }

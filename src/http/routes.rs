@@ -5,6 +5,7 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::routing::MethodRouter;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
@@ -42,7 +43,10 @@ struct Entry {
 
 /// The routes of the API, each with its access.
 #[derive(Default)]
-pub struct Routes(Vec<Entry>);
+pub struct Routes {
+    entries: Vec<Entry>,
+    pages: Vec<(&'static str, MethodRouter<AppState>)>,
+}
 
 impl Routes {
     pub fn new() -> Routes {
@@ -65,14 +69,20 @@ impl Routes {
         self.with(Access::Scoped(scope), TimeLimit::Streaming, route)
     }
 
+    /// Adds a page for people, which is public and no operation of the API.
+    pub fn page(mut self, path: &'static str, page: MethodRouter<AppState>) -> Routes {
+        self.pages.push((path, page));
+        self
+    }
+
     fn with(mut self, access: Access, time_limit: TimeLimit, route: UtoipaMethodRouter<AppState>) -> Routes {
-        self.0.push(Entry { access, time_limit, route });
+        self.entries.push(Entry { access, time_limit, route });
         self
     }
 
     /// Writes every route into the document, with its security requirement and the problems it may answer.
     pub fn document(self, openapi: OpenApi) -> OpenApi {
-        let router = self.0.into_iter().fold(OpenApiRouter::with_openapi(openapi), |router, entry| {
+        let router = self.entries.into_iter().fold(OpenApiRouter::with_openapi(openapi), |router, entry| {
             router.routes(described(entry.access, entry.route))
         });
         router.into_openapi()
@@ -80,26 +90,27 @@ impl Routes {
 
     /// The routes as a service, each behind its guard.
     pub fn into_router(self, app: &AppState) -> Router<AppState> {
-        let guarded = self.0.into_iter().map(|entry| guarded(app, entry));
-        guarded.fold(OpenApiRouter::default(), OpenApiRouter::routes).into()
+        let guarded = self.entries.into_iter().map(|entry| guarded(app, entry));
+        let api: Router<AppState> = guarded.fold(OpenApiRouter::default(), OpenApiRouter::routes).into();
+        self.pages.into_iter().fold(api, |router, (path, page)| router.route(path, page))
     }
 }
 
 /// Puts the guards around a route. `route_layer` leaves a 405 as it is: no token is needed to learn it.
 fn guarded(app: &AppState, entry: Entry) -> UtoipaMethodRouter<AppState> {
     let Entry { access, time_limit: limit, route } = entry;
-    let route = match limit {
+    let route = match access {
+        Access::Public => route,
+        Access::Scoped(scope) => route.map(|methods| {
+            methods.route_layer(from_fn_with_state((app.clone(), scope), auth::require_scope))
+        }),
+    };
+    match limit {
         TimeLimit::Streaming => route,
         TimeLimit::Standard => {
             let limit = app.config.limits.request_timeout;
             route.map(|methods| methods.route_layer(from_fn_with_state(limit, time_limit)))
         }
-    };
-    match access {
-        Access::Public => route,
-        Access::Scoped(scope) => route.map(|methods| {
-            methods.route_layer(from_fn_with_state((app.clone(), scope), auth::require_scope))
-        }),
     }
 }
 
@@ -116,7 +127,7 @@ fn described(access: Access, route: UtoipaMethodRouter<AppState>) -> UtoipaMetho
             problem_response(
                 operation,
                 "403",
-                &format!("`insufficient_scope`: the token lacks `{}`", scope.as_str()),
+                &format!("`missing-scope`: the token lacks `{}`", scope.as_str()),
             );
         } else {
             // An empty list says "no security" even if the document ever gets a global requirement.

@@ -254,10 +254,10 @@ mod tests {
             format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(MAX_HTTP1_HEADER_BYTES));
         let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADER_FIELDS + 1));
         for (request, status, code) in [
-            ("NOT HTTP AT ALL\r\n\r\n", "400", "bad_request"),
-            ("GET / HTTP/1.1\r\nbad header\r\n\r\n", "400", "bad_request"),
-            (oversized.as_str(), "431", "headers_too_large"),
-            (many.as_str(), "431", "headers_too_large"),
+            ("NOT HTTP AT ALL\r\n\r\n", "400", "bad-request"),
+            ("GET / HTTP/1.1\r\nbad header\r\n\r\n", "400", "bad-request"),
+            (oversized.as_str(), "431", "headers-too-large"),
+            (many.as_str(), "431", "headers-too-large"),
         ] {
             let answer = exchange(server.address, request.as_bytes()).await;
             let (head, body) =

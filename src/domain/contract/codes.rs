@@ -41,6 +41,10 @@ code_list!(
     /// How a batch relates to the contributor's book: all of it, a part of it, or a new version of a period.
     Mode { Full = "FULL", Delta = "DELTA", Replace = "REPLACE" }
 );
+code_list!(
+    /// Whether a batch is a rehearsal or counts (F017).
+    Environment { Test = "TEST", Prod = "PROD" }
+);
 code_list!(SubjectType { Individual = "INDIVIDUAL", Business = "BUSINESS" });
 code_list!(
     /// Kinds of identifier, named as LHDN's validator names them (`domain.md` section 3).
@@ -74,6 +78,17 @@ code_list!(
     }
 );
 code_list!(SettlementType { Full = "FULL", Short = "SHORT", Refund = "REFUND" });
+
+code_list!(
+    /// What a money value in a CSV file counts. NDJSON always counts sen.
+    MoneyUnit {
+        Sen = "SEN",
+        Ringgit = "RINGGIT",
+        // The default for CSV: `12.50` is ringgit, `1250` is sen. A file that mixes both kinds is not
+        // to be trusted with either reading; see `rules::field::MoneyForms`.
+        ByDecimalPoint = "BY_DECIMAL_POINT",
+    }
+);
 
 impl AccountStatus {
     /// A terminal status ends the account: it must carry a closed_date (X004).

@@ -12,14 +12,7 @@ macro_rules! fields {
             pub const ALL: &'static [Field] = &[$(Field::$variant),+];
             pub const COUNT: usize = Self::ALL.len();
 
-            /// The column's name on the wire.
-            pub fn name(self) -> &'static str {
-                match self { $(Field::$variant => $name),+ }
-            }
-
-            pub fn from_name(name: &str) -> Option<Field> {
-                match name { $($name => Some(Field::$variant),)+ _ => None }
-            }
+            const NAMES: [&'static str; Self::COUNT] = [$($name),+];
         }
     };
 }
@@ -89,8 +82,137 @@ fields! {
     EvidenceRef = "evidence_ref",
 }
 
+impl Field {
+    /// The column's name on the wire.
+    #[inline]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    /// The field for a name on the wire; names are case-sensitive.
+    #[inline]
+    pub fn from_name(name: &str) -> Option<Field> {
+        let mut slot = slot_of(name.as_bytes());
+        // The table has far more slots than names, so that a walk ends at an empty slot soon.
+        while SLOTS[slot] != EMPTY {
+            let field = Field::ALL[usize::from(SLOTS[slot])];
+            if field.name() == name {
+                return Some(field);
+            }
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        None
+    }
+}
+
 impl std::fmt::Display for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Several times the number of names, to keep walks short; every key of every row may come through here.
+const SLOT_COUNT: usize = 256;
+const EMPTY: u8 = u8::MAX;
+
+/// Where each name is, open-addressed, worked out at compile time.
+static SLOTS: [u8; SLOT_COUNT] = {
+    let mut slots = [EMPTY; SLOT_COUNT];
+    let mut position = 0;
+    while position < Field::COUNT {
+        let mut slot = slot_of(Field::NAMES[position].as_bytes());
+        while slots[slot] != EMPTY {
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        slots[slot] = position as u8;
+        position += 1;
+    }
+    slots
+};
+
+/// Length and three letters tell nearly all names apart; the rest is one comparison.
+#[inline]
+const fn slot_of(name: &[u8]) -> usize {
+    let length = name.len();
+    if length == 0 {
+        return 0;
+    }
+    let mix = (length as u32)
+        .wrapping_mul(0x9E37_79B1)
+        .wrapping_add((name[0] as u32).wrapping_mul(0x85EB_CA6B))
+        .wrapping_add((name[length / 2] as u32).wrapping_mul(0xC2B2_AE35))
+        .wrapping_add((name[length - 1] as u32).wrapping_mul(0x27D4_EB2F));
+    (mix >> 24) as usize
+}
+
+/// A set of fields in one machine word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet(u64);
+
+// One bit per field.
+const _: () = assert!(Field::COUNT <= u64::BITS as usize);
+
+impl FieldSet {
+    pub const EMPTY: FieldSet = FieldSet(0);
+
+    #[inline]
+    pub const fn with(self, field: Field) -> FieldSet {
+        FieldSet(self.0 | 1 << field as u32)
+    }
+
+    /// Adds a field; false when it was there already.
+    #[inline]
+    pub fn insert(&mut self, field: Field) -> bool {
+        let before = self.0;
+        self.0 |= 1 << field as u32;
+        self.0 != before
+    }
+
+    #[inline]
+    pub const fn contains(self, field: Field) -> bool {
+        self.0 >> field as u32 & 1 == 1
+    }
+
+    /// The fields that are here and not in `other`.
+    pub const fn without(self, other: FieldSet) -> FieldSet {
+        FieldSet(self.0 & !other.0)
+    }
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Field> {
+        Field::ALL.iter().copied().filter(move |field| self.contains(*field))
+    }
+}
+
+impl FromIterator<Field> for FieldSet {
+    fn from_iter<I: IntoIterator<Item = Field>>(fields: I) -> FieldSet {
+        fields.into_iter().fold(FieldSet::EMPTY, FieldSet::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_leads_back_to_its_field() {
+        for field in Field::ALL {
+            assert_eq!(Field::from_name(field.name()), Some(*field));
+        }
+        for stranger in ["", "x", "Outstanding", "outstanding ", "outstandinh", "race", "aging_1_31"] {
+            assert_eq!(Field::from_name(stranger), None, "{stranger}");
+        }
+    }
+
+    #[test]
+    fn a_set_knows_what_it_holds() {
+        let mut set: FieldSet = [Field::SubjectType, Field::EvidenceRef].into_iter().collect();
+        assert!(set.contains(Field::EvidenceRef) && !set.contains(Field::Dpd));
+        assert!(set.insert(Field::Dpd) && !set.insert(Field::Dpd));
+        let rest = set.without(FieldSet::EMPTY.with(Field::SubjectType));
+        assert_eq!(rest.iter().collect::<Vec<_>>(), [Field::Dpd, Field::EvidenceRef]);
     }
 }

@@ -1,11 +1,19 @@
 //! What we agreed with contributors: datasets, their fields and the typed row.
+//!
+//! [`spec`] says what each field may hold and is the one source for the V rules and for [`schema`]. A line
+//! becomes a [`row`] in [`ndjson`] or [`csv`]; `rules::field` makes an [`AccountSnapshot`] of it.
 
 mod codes;
+pub mod csv;
 mod field;
+pub mod ndjson;
 mod record;
+pub mod row;
+pub mod schema;
+pub mod spec;
 mod terms;
 
 pub use codes::*;
-pub use field::Field;
+pub use field::{Field, FieldSet};
 pub use record::AccountSnapshot;
 pub use terms::Terms;

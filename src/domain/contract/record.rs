@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 
 use super::codes::*;
+use super::field::{Field, FieldSet};
 use crate::domain::money::Sen;
 
 /// A row after its cells were read by type (V rules). `None` means absent, blank or unreadable: what was
@@ -74,5 +75,43 @@ pub struct AccountSnapshot<'a> {
     pub contributor_dispute: Option<bool>,
     pub listing_requested: Option<bool>,
     pub evidence_ref: Option<&'a str>,
+    /// `status_date` was not sent and stands at closed_date or as_of_date, so it says nothing of its own (X031).
     pub status_date_defaulted: bool,
+    /// Fields that were sent and could not be read: each has its finding, and none of them is missing.
+    pub unreadable: FieldSet,
+}
+
+impl AccountSnapshot<'_> {
+    /// True when a value was sent for the field and could not be read. A rule about what is missing asks this,
+    /// so that a typing error is not reported as missing as well.
+    pub fn was_unreadable(&self, field: Field) -> bool {
+        self.unreadable.contains(field)
+    }
+
+    /// Every amount that is there, with its field.
+    pub fn amounts(&self) -> impl Iterator<Item = (Field, Sen)> {
+        [
+            (Field::OriginalAmount, self.original_amount),
+            (Field::CreditLimit, self.credit_limit),
+            (Field::InstalmentAmount, self.instalment_amount),
+            (Field::Outstanding, self.outstanding),
+            (Field::Overdue, self.overdue),
+            (Field::FeesOutstanding, self.fees_outstanding),
+            (Field::AgingCurrent, self.aging_current),
+            (Field::Aging130, self.aging_1_30),
+            (Field::Aging3160, self.aging_31_60),
+            (Field::Aging6190, self.aging_61_90),
+            (Field::Aging91120, self.aging_91_120),
+            (Field::Aging121150, self.aging_121_150),
+            (Field::Aging151180, self.aging_151_180),
+            (Field::Aging181Plus, self.aging_181_plus),
+            (Field::AmountPaidPeriod, self.amount_paid_period),
+            (Field::ScheduledAmountPeriod, self.scheduled_amount_period),
+            (Field::LastPaymentAmount, self.last_payment_amount),
+            (Field::NextDueAmount, self.next_due_amount),
+            (Field::WriteOffAmount, self.write_off_amount),
+        ]
+        .into_iter()
+        .filter_map(|(field, amount)| amount.map(|sen| (field, sen)))
+    }
 }

@@ -26,11 +26,7 @@ pub struct Terms {
 impl Default for Terms {
     fn default() -> Self {
         Terms {
-            datasets: vec![
-                Dataset::AccountSnapshot,
-                Dataset::RepaymentEvent,
-                Dataset::Application,
-            ],
+            datasets: vec![Dataset::AccountSnapshot, Dataset::RepaymentEvent, Dataset::Application],
             currencies: vec!["MYR".to_owned()],
             products: None,
             open_window_months: 24,
@@ -44,9 +40,7 @@ impl Default for Terms {
 impl Terms {
     /// The earliest period end that is open on the given day.
     pub fn open_from(&self, today: NaiveDate) -> NaiveDate {
-        let window = today
-            .checked_sub_months(Months::new(self.open_window_months))
-            .unwrap_or(NaiveDate::MIN);
+        let window = today.checked_sub_months(Months::new(self.open_window_months)).unwrap_or(NaiveDate::MIN);
         self.backfill_from.map_or(window, |from| from.min(window))
     }
 }

@@ -19,7 +19,9 @@ mod code;
 mod completeness;
 mod cross_field;
 mod cross_record;
+pub mod field;
 mod file;
+pub mod identity;
 
 pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
 pub use code::{Code, Level};
@@ -27,7 +29,7 @@ pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome};
 pub use file::{
-    Admission, Declared, DecodeFailure, Environment, FileFacts, FileLimit, HeaderFaults, check_file,
+    Admission, Declared, DecodeFailure, FileFacts, FileLimit, HeaderFaults, check_file,
     envelope_findings,
 };
 

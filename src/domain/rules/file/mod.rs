@@ -8,18 +8,11 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use crate::domain::contract::{AccountStatus, Dataset, Field, Mode, Terms};
+use crate::domain::contract::{AccountStatus, Dataset, Environment, Field, Mode, Terms};
 use crate::domain::finding::Finding;
 use crate::domain::money::Sen;
 
 use super::Code;
-
-/// Where a credential and its data belong (F017).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Environment {
-    Test,
-    Prod,
-}
 
 /// What the contributor declared about the batch, in its envelope or its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,149 @@
+//! `etrplus serve`: the API. Refuses to start where it could not keep its promises, in one sentence each.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::stop_signal;
+use crate::access::TokenIssuer;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::db::schema::{self, Schema};
+use crate::error::Error;
+use crate::http::{self, Listeners};
+use crate::privacy::Keyring;
+use crate::store::Store;
+use crate::telemetry;
+
+/// Pause between attempts to reach a database that is down.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Waiting does not help; the text tells what does.
+    #[error("{0}")]
+    Refused(String),
+    /// What is needed does not answer yet.
+    #[error("cannot be reached yet: {0}")]
+    Unreachable(#[source] Error),
+}
+
+impl From<Error> for StartError {
+    fn from(error: Error) -> StartError {
+        if error.is_transient() { StartError::Unreachable(error) } else { StartError::Refused(told(&error)) }
+    }
+}
+
+/// The error with its causes. Shown to the operator who starts the process; holds no secret.
+fn told(error: &Error) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
+/// Serves until told to stop.
+pub async fn run(config: Config) -> Result<()> {
+    let listeners = Listeners {
+        api: bind(config.listen, "ETR_LISTEN").await?,
+        metrics: Some(bind(config.metrics_listen, "ETR_METRICS_LISTEN").await?),
+    };
+    let stop = stop_signal().context("cannot listen for signals")?;
+    tracing::info!(listen = %config.listen, metrics = %config.metrics_listen, public_url = config.public_url, "listening");
+    let wired = async {
+        let app = wire_when_reachable(&config, &stop).await?;
+        tracing::info!("ready");
+        tokio::spawn(keep_fresh(app.clone(), stop.clone()));
+        Ok::<_, StartError>(app)
+    };
+    http::run_server_when(&config, listeners, stop.clone(), wired).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn keep_fresh(app: Arc<App>, stop: CancellationToken) {
+    app.issuer.keep_fresh(stop).await;
+}
+
+async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address}: is another process there? Choose another address with {variable}"
+        )
+    })
+}
+
+/// Wires the app; waits for a database that is down, and gives up only where waiting does not help.
+async fn wire_when_reachable(config: &Config, stop: &CancellationToken) -> Result<Arc<App>, StartError> {
+    loop {
+        let error = match wire(config.clone()).await {
+            Err(StartError::Unreachable(error)) => error,
+            done => return done,
+        };
+        tracing::warn!(cause = told(&error), "waiting for what the server needs");
+        tokio::select! {
+            () = stop.cancelled() => return Err(StartError::Unreachable(error)),
+            () = tokio::time::sleep(RETRY_AFTER) => {}
+        }
+    }
+}
+
+/// Everything a process needs, checked.
+pub async fn wire(config: Config) -> Result<Arc<App>, StartError> {
+    let db = Db::connect(config.database_url(), config.db_connections)?;
+    preflight(&db).await?;
+    let clock = Clock::System;
+    let keys = Keyring::from_config(&config)?;
+    let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await?;
+    let store = Store::connect(&config.s3);
+    Ok(Arc::new(App { config, clock, db, store, keys, issuer }))
+}
+
+/// Refuses a database on which our promises would not hold.
+pub async fn preflight(db: &Db) -> Result<(), StartError> {
+    if let Some(refusal) = refusal(schema::compare(&db.system).await?) {
+        return Err(StartError::Refused(refusal));
+    }
+    if let Some((name, _)) = schema::durability_gaps(&db.system).await?.first() {
+        return Err(StartError::Refused(format!(
+            "Postgres runs with {name} = off, so a receipt would promise what a crash can undo: \
+             run ALTER SYSTEM SET {name} = on, then SELECT pg_reload_conf(), and start again."
+        )));
+    }
+    if schema::role_escapes_row_security(&db.system).await? {
+        tracing::warn!(
+            "the Postgres role is a superuser or has BYPASSRLS: row-level security does not hold; use a plain role"
+        );
+    }
+    Ok(())
+}
+
+/// Why a schema cannot be served, and what to do.
+fn refusal(schema: Schema) -> Option<String> {
+    match schema {
+        Schema::Current => None,
+        Schema::Behind { missing } => Some(format!(
+            "The database schema is older than this server ({missing} migrations are missing): run `etrplus migrate`."
+        )),
+        Schema::Ahead { newest } => Some(format!(
+            "The database schema (migration {newest}) is newer than this server: start the release that migrated it, or a later one."
+        )),
+        Schema::Different { version } => Some(format!(
+            "Migration {version} in the database is not the one in this server: this database belongs to another build."
+        )),
+        Schema::Unfinished { version } => Some(format!(
+            "Migration {version} broke off in the middle: finish or undo it by hand, correct its row in _sqlx_migrations, then run `etrplus migrate`."
+        )),
+    }
+}
+
+/// Sets up logs, then serves.
+pub async fn start(config: Config) -> Result<()> {
+    telemetry::init(&config);
+    run(config).await
+}

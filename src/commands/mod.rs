@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod contributor;
+pub mod dev;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;

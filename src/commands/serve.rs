@@ -17,6 +17,7 @@ use crate::db::Db;
 use crate::db::schema::{self, Schema};
 use crate::error::Error;
 use crate::http::{self, Listeners};
+use crate::jobs::Wake;
 use crate::privacy::Keyring;
 use crate::store::Store;
 use crate::telemetry;
@@ -58,7 +59,7 @@ pub async fn run(config: Config) -> Result<()> {
     let wired = async {
         let app = wire_when_reachable(&config, &stop).await?;
         tracing::info!("ready");
-        tokio::spawn(keep_fresh(app.clone(), stop.clone()));
+        tokio::spawn(keep_going(app.clone(), stop.clone()));
         Ok::<_, StartError>(app)
     };
     http::run_server_when(&config, listeners, stop.clone(), wired).await?;
@@ -66,8 +67,12 @@ pub async fn run(config: Config) -> Result<()> {
     Ok(())
 }
 
-async fn keep_fresh(app: Arc<App>, stop: CancellationToken) {
-    app.issuer.keep_fresh(stop).await;
+/// What an API process does beside answering: it keeps its view of clients fresh and calls workers elsewhere.
+async fn keep_going(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.issuer.keep_fresh(stop) => {}
+        () = app.wake.announce_to_others(app.db.system.clone()) => {}
+    }
 }
 
 async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
@@ -101,7 +106,7 @@ pub async fn wire(config: Config) -> Result<Arc<App>, StartError> {
     let keys = Keyring::from_config(&config)?;
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await?;
     let store = Store::connect(&config.s3);
-    Ok(Arc::new(App { config, clock, db, store, keys, issuer }))
+    Ok(Arc::new(App { config, clock, db, store, keys, issuer, wake: Wake::default() }))
 }
 
 /// Refuses a database on which our promises would not hold.

@@ -1,6 +1,7 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
 mod auth;
+mod catalogue;
 mod connection;
 mod docs;
 pub mod extract;
@@ -53,6 +54,9 @@ fn routes() -> Routes {
         .public(routes!(tokens::find_keys))
         // Engineers who integrate read these before they have a client; there is no data about anybody in them.
         .public(routes!(limits::find_limits))
+        .public(routes!(catalogue::list_rules))
+        .public(routes!(catalogue::find_rule))
+        .public(routes!(catalogue::find_account_snapshot_schema))
         .public(routes!(docs::find_openapi))
         .public(routes!(docs::find_problems))
         .page("/docs", axum::routing::get(docs::open_ui))
@@ -67,7 +71,12 @@ pub fn router(app: AppState) -> Router {
 
 /// The API, not ready from the moment that `stopping` is cancelled.
 fn router_until(app: AppState, stopping: CancellationToken) -> Router {
-    routes()
+    surround(routes(), app, stopping)
+}
+
+/// Routes behind their guards and inside the layers that surround every handler.
+pub fn surround(routes: Routes, app: AppState, stopping: CancellationToken) -> Router {
+    routes
         .into_router(&app)
         // What no route takes is a problem like any other; 405 keeps its Allow.
         .fallback(layers::not_found)

@@ -2,12 +2,14 @@
 
 pub mod client;
 pub mod contributor;
+pub mod dev;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
 mod registry_access;
 pub mod serve;
 pub mod signing_key;
+pub mod work;
 
 use std::io;
 

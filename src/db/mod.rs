@@ -106,17 +106,12 @@ const REFINERY_SETTINGS: [(&str, &str); 6] = [
 pub fn ensure_one_row(table: &'static str, result: &sqlx::postgres::PgQueryResult) -> Result<()> {
     match result.rows_affected() {
         1 => Ok(()),
-        n => {
-            Err(Error::Inconsistent { table, column: "(row count)", row: format!("{n} rows instead of one") })
-        }
+        n => Err(Error::Inconsistent { table, column: "(row count)", row: format!("{n} rows instead of one") }),
     }
 }
 
 /// Holds a lock until the transaction ends; two transactions with the same number take turns.
 pub async fn advisory_lock_in_tx(connection: &mut PgConnection, key: i64) -> Result<()> {
-    sqlx::query("/* db.advisory_lock */ SELECT pg_advisory_xact_lock($1)")
-        .bind(key)
-        .execute(connection)
-        .await?;
+    sqlx::query("/* db.advisory_lock */ SELECT pg_advisory_xact_lock($1)").bind(key).execute(connection).await?;
     Ok(())
 }

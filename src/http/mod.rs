@@ -1,6 +1,7 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
 mod auth;
+mod batches;
 mod catalogue;
 mod connection;
 mod docs;
@@ -15,6 +16,7 @@ mod openapi;
 mod pace;
 pub mod page;
 pub mod problem;
+mod profiles;
 pub mod routes;
 mod server;
 mod tokens;
@@ -35,6 +37,7 @@ pub use docs::document_text;
 pub use problem::{Problem, ProblemKind};
 pub use server::Server;
 
+use crate::access::Scope;
 use crate::app::{App, AppState};
 use crate::config::Config;
 use crate::telemetry;
@@ -54,11 +57,22 @@ fn routes() -> Routes {
         .public(routes!(tokens::find_keys))
         // Engineers who integrate read these before they have a client; there is no data about anybody in them.
         .public(routes!(limits::find_limits))
+        .public(routes!(docs::find_openapi))
+        .public(routes!(docs::find_problems))
         .public(routes!(catalogue::list_rules))
         .public(routes!(catalogue::find_rule))
         .public(routes!(catalogue::find_account_snapshot_schema))
-        .public(routes!(docs::find_openapi))
-        .public(routes!(docs::find_problems))
+        // Contributors.
+        .scoped_streaming(Scope::BatchesWrite, routes!(batches::create_batch))
+        .scoped(Scope::BatchesRead, routes!(batches::list_batches))
+        .scoped(Scope::BatchesRead, routes!(batches::find_batch))
+        .scoped(Scope::BatchesRead, routes!(batches::find_report))
+        .scoped_streaming(Scope::BatchesRead, routes!(batches::list_rejects))
+        .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
+        .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
+        .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
+        // Risk engines.
+        .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

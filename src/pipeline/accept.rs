@@ -243,7 +243,7 @@ async fn acknowledge(
         bytes: received_bytes,
         dataset: new.envelope.dataset,
         contributor_id: new.contributor_id,
-        idempotency_key: new.idempotency_key.clone(),
+        idempotency_key: Some(new.idempotency_key.clone()),
         received_at,
     })?;
     let envelope = &new.envelope;

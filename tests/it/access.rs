@@ -1,5 +1,7 @@
 //! Clients, tokens and keys against a real database: who gets in, who does not, and what is left behind.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use chrono::{DateTime, TimeDelta, Utc};
 use etrplus::access::registry::{IssuedClient, NewClient, NewContributor, NewCredential, Registry};
 use etrplus::access::{
@@ -14,6 +16,7 @@ use etrplus::privacy::{KeySource, Keyring, random};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::support;
 
@@ -223,6 +226,23 @@ async fn a_revocation_reaches_every_process_and_stays() {
     assert!(matches!(rotated, Err(Error::Conflict { code: "client-revoked", .. })));
     let unknown = bureau.registry().revoke_client(ClientId(random::uuid_v4())).await;
     assert!(matches!(unknown, Err(Error::NotFound)));
+}
+
+#[tokio::test]
+async fn a_running_process_learns_of_a_revocation_by_itself_and_stops_when_told() {
+    let bureau = Bureau::open().await;
+    let client = bureau.client("acme-upload").await;
+    let (token, node) = (bureau.token(&client).await, bureau.another_node().await);
+    bureau.registry().revoke_client(client.client_id).await.unwrap();
+    let stop = CancellationToken::new();
+    let until_refused = async {
+        while !is_unauthenticated(&node.authorize(&token, Scope::BatchesRead).await) {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let both = async { tokio::join!(node.keep_fresh(stop.clone()), until_refused) };
+    tokio::time::timeout(std::time::Duration::from_secs(10), both).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,10 +7,12 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use etrplus::access::Scope;
-use etrplus::access::registry::{NewClient, NewCredential, Registry};
+use etrplus::access::registry::{NewClient, NewContributor, NewCredential, Registry};
 use etrplus::app::{App, AppState};
 use etrplus::commands::serve;
 use etrplus::config::Config;
+use etrplus::db::Db;
+use etrplus::domain::contract::Terms;
 use etrplus::http::routes::Routes;
 use etrplus::http::{self, Authorized};
 use http_body_util::BodyExt as _;
@@ -73,10 +75,16 @@ async fn configuration(database_url: &str) -> Config {
     Config::from_variables(&variables.map(|(name, value)| (name.into(), value.into())).into()).unwrap()
 }
 
+/// The test's own Postgres is fast rather than durable, so the check of durability is left out.
+async fn wire(config: Config) -> Arc<App> {
+    let db = Db::connect(config.database_url(), config.db_connections).unwrap();
+    serve::assemble(config, db).await.unwrap()
+}
+
 impl Api {
     async fn start() -> Api {
         let database = fresh_database().await;
-        let app = serve::wire(configuration(&database.url).await).await.unwrap();
+        let app = wire(configuration(&database.url).await).await;
         let router = http::router(AppState(app.clone()));
         Api { app, router, _database: database }
     }
@@ -104,11 +112,17 @@ impl Api {
     }
 
     async fn client(&self, name: &str, scopes: &str) -> (String, String) {
-        let registry =
-            Registry { pool: &self.app.db.system, keys: &self.app.keys, clock: &self.app.clock, actor: "test" };
+        let registry = Registry {
+            pool: &self.app.db.system,
+            keys: &self.app.keys,
+            clock: &self.app.clock,
+            actor: "test",
+        };
+        let acme = NewContributor { slug: "acme".into(), name: "Acme Pay".into(), terms: Terms::default() };
+        let acme = registry.ensure_contributor(&acme).await.unwrap();
         let new = NewClient {
             name: name.into(),
-            contributor_id: None,
+            contributor_id: scopes.contains("batches").then_some(acme),
             scopes: scopes.parse().unwrap(),
             purposes: Vec::new(),
             credential: NewCredential::Secret,
@@ -176,7 +190,10 @@ async fn every_refusal_is_a_problem_with_the_id_of_its_request() {
             assert_eq!(answer.header("allow"), "GET,HEAD");
         }
     }
-    assert!(api.get("/problems").await.text().contains("id=\"uri-too-long\""), "the type leads to its explanation");
+    assert!(
+        api.get("/problems").await.text().contains("id=\"uri-too-long\""),
+        "the type leads to its explanation"
+    );
 }
 
 #[tokio::test]
@@ -195,9 +212,13 @@ async fn a_panic_and_a_handler_without_end_are_problems_that_tell_nothing() {
 async fn a_scoped_route_opens_for_its_scope_alone() {
     let api = Api::start().await.with_routes(caller_routes());
     // The token endpoint is not among the test's routes: ask for tokens at the real router.
-    let real = Api { router: http::router(AppState(api.app.clone())), app: api.app.clone(), _database: fresh_database().await };
+    let real = Api {
+        router: http::router(AppState(api.app.clone())),
+        app: api.app.clone(),
+        _database: fresh_database().await,
+    };
     let reader = real.token("reader", "batches:read").await;
-    let asker = real.token("asker", "profiles:query").await;
+    let operator = real.token("operator", "admin").await;
 
     let welcome = api.get_as(&reader, "/test/caller").await;
     assert_eq!((welcome.status, welcome.text().as_str()), (200, "reader"));
@@ -210,7 +231,7 @@ async fn a_scoped_route_opens_for_its_scope_alone() {
     assert_eq!(forged.status, 401);
     assert_eq!(forged.header("www-authenticate"), "Bearer realm=\"etrplus\", error=\"invalid_token\"");
 
-    let other = api.get_as(&asker, "/test/caller").await;
+    let other = api.get_as(&operator, "/test/caller").await;
     assert_eq!((other.status, other.json()["code"].as_str()), (403, Some("missing-scope")));
     assert!(other.header("www-authenticate").contains("scope=\"batches:read\""));
 }
@@ -307,9 +328,17 @@ async fn every_operation_declares_who_may_call_it_and_few_are_public() {
     let mut public = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let security = operation["security"].as_array().unwrap_or_else(|| panic!("{method} {path} declares nothing"));
-            assert!(operation["operationId"].is_string() && operation["tags"][0].is_string(), "{method} {path}");
-            assert!(operation["responses"]["default"].is_object(), "{method} {path} may fail without a problem");
+            let security = operation["security"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{method} {path} declares nothing"));
+            assert!(
+                operation["operationId"].is_string() && operation["tags"][0].is_string(),
+                "{method} {path}"
+            );
+            assert!(
+                operation["responses"]["default"].is_object(),
+                "{method} {path} may fail without a problem"
+            );
             if security.is_empty() {
                 public.push(path.as_str());
             }
@@ -336,13 +365,13 @@ async fn every_operation_declares_who_may_call_it_and_few_are_public() {
 async fn readiness_names_what_is_missing() {
     let database = fresh_database().await;
     let config = configuration(&database.url).await;
-    let app = serve::wire(config.clone()).await.unwrap();
+    let app = wire(config.clone()).await;
     let ready = Api { router: http::router(AppState(app.clone())), app, _database: database };
     assert_eq!(ready.get("/readyz").await.json()["status"], "ready");
 
     let mut without_bucket = config;
     without_bucket.s3.bucket = "no-such-bucket".into();
-    let app = serve::wire(without_bucket).await.unwrap();
+    let app = wire(without_bucket).await;
     let broken = Api { router: http::router(AppState(app.clone())), app, _database: fresh_database().await };
     let answer = broken.get("/readyz").await;
     assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("not-ready")));
@@ -365,7 +394,7 @@ async fn a_server_is_reachable_over_tcp_and_leaves_when_told() {
     }
 
     let database = fresh_database().await;
-    let app = serve::wire(configuration(&database.url).await).await.unwrap();
+    let app = wire(configuration(&database.url).await).await;
     let api = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let metrics = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, metrics_address) = (api.local_addr().unwrap(), metrics.local_addr().unwrap());
@@ -375,7 +404,10 @@ async fn a_server_is_reachable_over_tcp_and_leaves_when_told() {
 
     assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200 "));
     let metrics = ask(metrics_address, "/metrics").await;
-    assert!(metrics.contains("etr_http_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"}"), "{metrics}");
+    assert!(
+        metrics.contains("etr_http_requests_total{method=\"GET\",route=\"/readyz\",status=\"200\"}"),
+        "{metrics}"
+    );
     assert!(metrics.contains("etr_db_connections{pool=\"system\""), "{metrics}");
     assert!(ask(address, "/metrics").await.starts_with("HTTP/1.1 404 "), "metrics are not for everybody");
 

@@ -7,12 +7,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use crate::support::database::{TestDatabase, fresh_database};
 
 async fn refusal(database: &TestDatabase) -> Option<String> {
-    serve::preflight(&database.db()).await.err().map(|error| error.to_string())
-}
-
-#[tokio::test]
-async fn a_current_durable_database_is_served() {
-    assert_eq!(refusal(&fresh_database().await).await, None);
+    serve::check_schema(&database.db()).await.err().map(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -27,7 +22,11 @@ async fn an_unmigrated_database_is_refused_until_it_is_migrated() {
     let told = String::from_utf8(told).unwrap();
     assert_eq!(told.lines().count(), applied + 1, "a line for each migration and one at the end:\n{told}");
     assert_eq!(refusal(&database).await, None);
-    assert_eq!(migrate::run(&database.url, &mut Vec::new()).await.unwrap(), 0, "doing it again changes nothing");
+    assert_eq!(
+        migrate::run(&database.url, &mut Vec::new()).await.unwrap(),
+        0,
+        "doing it again changes nothing"
+    );
 }
 
 #[tokio::test]
@@ -45,11 +44,16 @@ async fn a_schema_from_the_future_is_refused() {
 #[tokio::test]
 async fn commits_that_a_crash_can_undo_are_refused_with_the_remedy() {
     let database = fresh_database().await;
-    let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&database.pool).await.unwrap();
+    let name: String =
+        sqlx::query_scalar("SELECT current_database()").fetch_one(&database.pool).await.unwrap();
     let statement = format!("ALTER DATABASE {name} SET synchronous_commit = off");
     database.pool.execute(AssertSqlSafe(statement)).await.unwrap();
-    let text = refusal(&database).await.unwrap();
-    assert!(text.contains("synchronous_commit = off") && text.contains("synchronous_commit = on"), "{text}");
+    let text = serve::check_durability(&database.db()).await.unwrap_err().to_string();
+    assert!(
+        text.contains("synchronous_commit = off")
+            && text.contains("ALTER SYSTEM SET synchronous_commit = on"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

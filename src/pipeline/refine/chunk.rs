@@ -10,7 +10,8 @@ use crate::db::copy::TupleWriter;
 use crate::db::staging;
 use crate::domain::contract::{AccountSnapshot, HolderRole, IdType, SubjectType};
 use crate::domain::finding::Finding;
-use crate::domain::rules::{CheckedIdentity, Code};
+use crate::domain::rules::Code;
+use crate::domain::rules::identity::CheckedIdentity;
 use crate::error::Result;
 use crate::ids::SubjectId;
 use crate::privacy::{Aad, Keyring, Token, random};
@@ -32,15 +33,15 @@ impl<'a> Person<'a> {
     pub fn new(keys: &Keyring, record: &AccountSnapshot<'a>, identity: &'a CheckedIdentity) -> Person<'a> {
         let primary = &identity.primary;
         Person {
-            token: keys.token(primary.id_type(), primary.text()),
+            token: keys.token(primary.id_type(), primary.as_str()),
             id_type: primary.id_type(),
             subject_type: record.subject_type.unwrap_or(SubjectType::Individual),
-            number: primary.text(),
+            number: primary.as_str(),
             name: record.full_name.unwrap_or_default(),
             secondary: identity
                 .secondary
                 .as_ref()
-                .map(|id| (keys.token(id.id_type(), id.text()), id.id_type(), id.text())),
+                .map(|id| (keys.token(id.id_type(), id.as_str()), id.id_type(), id.as_str())),
         }
     }
 }

@@ -11,10 +11,12 @@ use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{AccountSnapshot, MoneyForms, Terms};
+use crate::domain::contract::{AccountSnapshot, Terms};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::{Code, FieldContext, IdentityContext, RowContext, RowSet, check_identity, check_row, read_snapshot};
+use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
+use crate::domain::rules::identity::{IdentityContext, check_identity};
+use crate::domain::rules::{Code, RowContext, RowSet, check_row};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::{Keyring, random};
 
@@ -114,12 +116,12 @@ impl<'a> Judge<'a> {
     fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
         self.reading.received += 1;
         self.findings.clear();
-        let mut context = FieldContext {
+        let context = FieldContext {
             terms: self.terms,
             money: self.batch.envelope.money_unit(),
-            forms: &mut self.reading.money,
+            money_forms: &self.reading.money,
         };
-        let record = read_snapshot(row, &mut context, &mut self.findings);
+        let record = read_snapshot(row, &context, &mut self.findings);
         let before_identity = self.findings.len();
         let identity = IdentityContext { today: self.row.today };
         let checked = check_identity(&record, &identity, &mut self.findings);

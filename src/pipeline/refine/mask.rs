@@ -2,7 +2,7 @@
 
 use crate::domain::contract::Field;
 use crate::domain::contract::row::{Cell, Row};
-use crate::domain::contract::spec::{self, Class, Kind};
+use crate::domain::contract::spec::{Class, Kind};
 use crate::domain::dates;
 
 /// Longest value that a report shows.
@@ -26,7 +26,7 @@ pub fn masked(row: &Row<'_>, field: Field) -> Option<String> {
 }
 
 fn is_harmless(field: Field, text: &str) -> bool {
-    let spec = spec::of(field);
+    let spec = field.spec();
     if matches!(spec.class, Class::Direct | Class::Quasi) {
         return matches!(spec.kind, Kind::Word(words) if words.contains(&text));
     }

@@ -66,7 +66,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_outstanding: totals.sum_outstanding,
         sum_overdue: totals.sum_overdue,
         count_by_status: totals.count_by_status(),
-        money_forms_mixed: money.are_mixed(),
+        money_forms_mixed: money.is_mixed(),
         ..FileFacts::default()
     };
     let file_findings = match file_fault {

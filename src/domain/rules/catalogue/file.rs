@@ -61,9 +61,9 @@ pub(super) const RULES: &[Rule] = &[
         code: Code::F005,
         title_en: "Unknown or duplicate column",
         message_en: "The file has a column that the contract does not know, or the same column more than \
-            once. Columns are named by position.",
+            once. Unknown columns are named by position.",
         message_ms: "Fail mempunyai lajur yang tidak dikenali oleh kontrak, atau lajur yang sama lebih \
-            daripada sekali. Lajur dinyatakan mengikut kedudukan.",
+            daripada sekali. Lajur tidak dikenali dinyatakan mengikut kedudukan.",
         remedy_en: "Remove or rename the column, make sure that a header line is present, or have a \
             mapping registered for your native file.",
         remedy_ms: "Buang atau namakan semula lajur itu, pastikan baris pengepala ada, atau daftarkan \

@@ -38,11 +38,16 @@ impl Fingerprinter {
     }
 
     pub fn of(&mut self, record: &AccountSnapshot<'_>) -> Fingerprint {
+        let mut hasher = self.keyed;
         self.buffer.clear();
         write_facts(record, &mut self.buffer);
-        let facts = self.hash_buffer();
+        hasher.write(&self.buffer);
+        let facts = hasher.finish128().as_u64().0;
+        // The same hasher goes on: all fields are the facts and then the holder.
+        self.buffer.clear();
         write_subject(record, &mut self.buffer);
-        let content = self.hash_buffer();
+        hasher.write(&self.buffer);
+        let content = hasher.finish128().as_u64().0;
         Fingerprint { content, facts, origin: self.origin(record) }
     }
 
@@ -57,13 +62,7 @@ impl Fingerprinter {
         product.write_to(&mut self.buffer);
         opened.write_to(&mut self.buffer);
         original.write_to(&mut self.buffer);
-        self.hash_buffer().max(1)
-    }
-
-    fn hash_buffer(&self) -> u64 {
-        let mut hasher = self.keyed;
-        hasher.write(&self.buffer);
-        hasher.finish128().as_u64().0
+        self.keyed.hash(&self.buffer).as_u64().0.max(1)
     }
 }
 
@@ -143,7 +142,8 @@ macro_rules! write_present {
 fn write_facts(record: &AccountSnapshot<'_>, buffer: &mut Vec<u8>) {
     let AccountSnapshot {
         // The subject block, see `write_subject`.
-        subject_type: _,
+        unreadable: _,
+            subject_type: _,
         id_type: _,
         id_number: _,
         id_country: _,

@@ -8,18 +8,11 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use crate::domain::contract::{AccountStatus, Dataset, Field, Mode, Terms};
+use crate::domain::contract::{AccountStatus, Dataset, Environment, Field, Mode, Terms};
 use crate::domain::finding::Finding;
 use crate::domain::money::Sen;
 
 use super::Code;
-
-/// Where a credential and its data belong (F017).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Environment {
-    Test,
-    Prod,
-}
 
 /// What the contributor declared about the batch, in its envelope or its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,14 +115,14 @@ impl FileLimit {
     }
 }
 
-/// Faults of a header line, or of the keys of an NDJSON batch. Columns are named by position alone: where
-/// a header is missing, the first record stands in its place, and its values are personal data.
+/// Faults of a header line, or of the keys of an NDJSON batch. Unknown columns are named by position alone:
+/// where a header is missing, the first record stands in its place, and its values are personal data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderFaults {
     /// Positions of columns that the contract does not know, from 1.
     pub unknown: Vec<u32>,
-    /// Positions of columns that were there before, from 1.
-    pub duplicate: Vec<u32>,
+    /// Fields with more than one column.
+    pub duplicate: Vec<Field>,
     /// Required fields without a column.
     pub missing: Vec<Field>,
 }
@@ -261,11 +254,11 @@ pub fn f004(facts: &FileFacts) -> Option<Finding> {
 
 /// F005: every column is known to the contract and stands there once.
 pub fn f005(facts: &FileFacts) -> Vec<Finding> {
-    [("unknown", &facts.header.unknown), ("duplicate", &facts.header.duplicate)]
-        .into_iter()
-        .filter(|(_, positions)| !positions.is_empty())
-        .map(|(fault, positions)| Finding::whole(Code::F005).with_detail(named_columns(fault, positions)))
-        .collect()
+    let HeaderFaults { unknown, duplicate, .. } = &facts.header;
+    let strangers = (!unknown.is_empty())
+        .then(|| Finding::whole(Code::F005).with_detail(format!("unknown columns: {}", listed(unknown))));
+    let repeated = duplicate.iter().map(|field| Finding::at(Code::F005, *field).with_detail("duplicate"));
+    strangers.into_iter().chain(repeated).collect()
 }
 
 /// F006: every required field has a column.
@@ -386,11 +379,11 @@ fn compared(what: &str, declared: impl std::fmt::Display, found: impl std::fmt::
     format!("{what}: declared {declared}, found {found}")
 }
 
-/// Names at most ten columns, by position; a body without a header would have too many.
-fn named_columns(fault: &str, positions: &[u32]) -> String {
+/// Lists at most ten positions; a body without a header would have too many.
+fn listed(positions: &[u32]) -> String {
     let named: Vec<String> = positions.iter().take(10).map(u32::to_string).collect();
-    let more = if positions.len() > named.len() { ", and others" } else { "" };
-    format!("{fault} columns at {}{more}", named.join(", "))
+    let more = if positions.len() > named.len() { " and others" } else { "" };
+    format!("{}{more}", named.join(", "))
 }
 
 #[cfg(test)]

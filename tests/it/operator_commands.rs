@@ -1,0 +1,138 @@
+//! What an operator types, from an empty database to a token and back to nothing.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::Parser;
+use etrplus::access::{Credential, Scope, TokenIssuer};
+use etrplus::clock::Clock;
+use etrplus::commands::{client, contributor, signing_key};
+use etrplus::config::Config;
+use etrplus::domain::contract::{Dataset, Terms};
+use etrplus::privacy::Keyring;
+use sqlx::{ConnectOptions as _, PgPool};
+
+use crate::support;
+
+#[derive(Parser)]
+enum Operator {
+    Client(client::ClientArgs),
+    Contributor(contributor::ContributorArgs),
+    SigningKey(signing_key::SigningKeyArgs),
+}
+
+fn config(pool: &PgPool) -> Config {
+    let mut url = pool.connect_options().to_url_lossy();
+    url.set_query(None);
+    let key = format!("1:{}", BASE64.encode([7; 32]));
+    let variables = [
+        ("DATABASE_URL", url.as_str()),
+        ("ETR_S3_BUCKET", "none"),
+        ("ETR_S3_ACCESS_KEY_ID", "none"),
+        ("ETR_S3_SECRET_ACCESS_KEY", "none"),
+        ("ETR_TOKEN_KEY", &key),
+        ("ETR_SEAL_KEYS", &key),
+        ("ETR_PUBLIC_URL", "https://etr.example"),
+    ];
+    let variables: BTreeMap<_, _> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Config::from_variables(&variables).unwrap()
+}
+
+/// Types a command; answers what is printed.
+async fn type_in(config: &Config, line: &str) -> anyhow::Result<String> {
+    let mut out = Vec::new();
+    match Operator::try_parse_from(format!("etrplus {line}").split(' '))? {
+        Operator::Client(args) => client::run(args, config, &mut out).await?,
+        Operator::Contributor(args) => contributor::run(args, config, &mut out).await?,
+        Operator::SigningKey(args) => signing_key::run(args, config, &mut out).await?,
+    }
+    Ok(String::from_utf8(out)?)
+}
+
+/// The value printed after a word at the start of a line.
+fn value(printed: &str, word: &str) -> String {
+    let line = printed.lines().find_map(|line| line.strip_prefix(word));
+    line.unwrap_or_else(|| panic!("no {word} in:\n{printed}")).trim().to_owned()
+}
+
+#[tokio::test]
+async fn an_operator_brings_a_contributor_in_and_takes_its_client_out() {
+    let pool = support::database().await;
+    let config = config(&pool);
+    let keys = Keyring::from_config(&config).unwrap();
+    let issuer = TokenIssuer::load_or_create(&pool, &keys, &Clock::System, &config.public_url).await.unwrap();
+
+    let created = type_in(
+        &config,
+        "contributor create demo-bureau --name Bureau --backfill-from 2000-01-01 \
+         --reject-threshold-percent 20 --dataset account_snapshot --operator aminah",
+    );
+    assert!(created.await.unwrap().starts_with("Contributor demo-bureau created."));
+    let stored = etrplus::db::contributors::find_by_slug(&pool, "demo-bureau").await.unwrap().unwrap();
+    let expected = Terms {
+        datasets: vec![Dataset::AccountSnapshot],
+        backfill_from: Some("2000-01-01".parse().unwrap()),
+        reject_threshold_bps: 2000,
+        ..Terms::default()
+    };
+    assert_eq!(stored.terms, expected);
+
+    let printed = type_in(
+        &config,
+        "client create --name upload --contributor demo-bureau --scope batches:write,batches:read",
+    )
+    .await
+    .unwrap();
+    let (client_id, secret) = (value(&printed, "client_id"), value(&printed, "client_secret"));
+    let log_in =
+        async |secret: &str| issuer.authenticate(Credential::Basic { client_id: &client_id, secret }).await;
+    let token = issuer.access_token(&log_in(&secret).await.unwrap(), None).unwrap().token;
+    let principal = issuer.authorize(&token, Scope::BatchesWrite).await.unwrap();
+    assert_eq!(principal.contributor_id, Some(stored.contributor_id));
+
+    let printed = type_in(&config, &format!("client rotate {client_id} --overlap 0")).await.unwrap();
+    assert!(log_in(&secret).await.is_err());
+    assert!(log_in(&value(&printed, "client_secret")).await.is_ok());
+
+    let kid = type_in(&config, "signing-key rotate --compromised").await.unwrap();
+    issuer.refresh().await.unwrap();
+    assert!(kid.contains(issuer.jwks()["keys"][0]["kid"].as_str().unwrap()), "{kid}");
+    assert!(issuer.verify(&token).is_err());
+
+    type_in(&config, &format!("client revoke {client_id}")).await.unwrap();
+    assert!(log_in(&value(&printed, "client_secret")).await.is_err());
+    type_in(&config, "contributor suspend demo-bureau").await.unwrap();
+
+    let actor: String =
+        sqlx::query_scalar("/* test */ SELECT actor FROM audit_entries WHERE action = 'contributor.create'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(actor, "cli:aminah");
+}
+
+#[tokio::test]
+async fn a_mistyped_command_says_what_is_wrong() {
+    let config = config(&support::database().await);
+    for (line, reason) in [
+        ("client create --name x --scope root", "the scopes are batches:write"),
+        ("client create --name x --scope batches:write", "needs a contributor"),
+        ("client create --name x --scope admin --contributor nobody", "no contributor has the slug nobody"),
+        ("client create --name x --scope admin --auth private_key_jwt", "--jwk"),
+        (
+            "client create --name x --scope admin --auth private_key_jwt --jwk /nowhere",
+            "cannot read /nowhere",
+        ),
+        ("client rotate 1", "invalid"),
+        ("contributor create Demo --name x", "the slug must be"),
+        ("contributor create demo --name x --reject-threshold-percent 101", "a percentage from 0 to 100"),
+        ("contributor create demo --name x --dataset ledger", "the datasets are account_snapshot"),
+        ("contributor suspend demo", "not found"),
+    ] {
+        let error = format!("{:#}", type_in(&config, line).await.unwrap_err());
+        assert!(error.contains(reason), "{line}: {error}");
+    }
+}

@@ -104,10 +104,15 @@ pub async fn wire_when_reachable(config: &Config, stop: &CancellationToken) -> R
     }
 }
 
-/// Everything a process needs, checked.
+/// Everything a process needs, on a database that was checked.
 pub async fn wire(config: Config) -> Result<Arc<App>, StartError> {
     let db = Db::connect(config.database_url(), config.db_connections)?;
     preflight(&db).await?;
+    assemble(config, db).await
+}
+
+/// Everything a process needs, on a database that is taken as it is.
+pub async fn assemble(config: Config, db: Db) -> Result<Arc<App>, StartError> {
     let clock = Clock::System;
     let keys = Keyring::from_config(&config)?;
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await?;
@@ -119,21 +124,35 @@ pub async fn wire(config: Config) -> Result<Arc<App>, StartError> {
 
 /// Refuses a database on which our promises would not hold.
 pub async fn preflight(db: &Db) -> Result<(), StartError> {
-    if let Some(refusal) = refusal(schema::compare(&db.system).await?) {
-        return Err(StartError::Refused(refusal));
-    }
-    if let Some((name, _)) = schema::durability_gaps(&db.system).await?.first() {
-        return Err(StartError::Refused(format!(
-            "Postgres runs with {name} = off, so a receipt would promise what a crash can undo: \
-             run ALTER SYSTEM SET {name} = on, then SELECT pg_reload_conf(), and start again."
-        )));
-    }
+    check_schema(db).await?;
+    check_durability(db).await?;
     if schema::role_escapes_row_security(&db.system).await? {
         tracing::warn!(
             "the Postgres role is a superuser or has BYPASSRLS: row-level security does not hold; use a plain role"
         );
     }
     Ok(())
+}
+
+/// Refuses a schema other than the one that this binary was built for.
+pub async fn check_schema(db: &Db) -> Result<(), StartError> {
+    refusal(schema::compare(&db.system).await?).map_or(Ok(()), |text| Err(StartError::Refused(text)))
+}
+
+/// Refuses settings under which a crash undoes a commit, and names the remedy for each.
+pub async fn check_durability(db: &Db) -> Result<(), StartError> {
+    let gaps = schema::durability_gaps(&db.system).await?;
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<String> = gaps.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let remedies: Vec<String> = gaps.iter().map(|(name, _)| format!("ALTER SYSTEM SET {name} = on")).collect();
+    Err(StartError::Refused(format!(
+        "Postgres runs with {}, so a receipt would promise what a crash can undo: run {}, then SELECT \
+         pg_reload_conf(), and start again (a setting of the role or the database wins over the system's).",
+        found.join(", "),
+        remedies.join("; ")
+    )))
 }
 
 /// Why a schema cannot be served, and what to do.

@@ -85,7 +85,12 @@ pub fn router(app: AppState) -> Router {
 
 /// The API, not ready from the moment that `stopping` is cancelled.
 fn router_until(app: AppState, stopping: CancellationToken) -> Router {
-    routes()
+    surround(routes(), app, stopping)
+}
+
+/// Routes behind their guards and inside the layers that surround every handler.
+pub fn surround(routes: Routes, app: AppState, stopping: CancellationToken) -> Router {
+    routes
         .into_router(&app)
         // What no route takes is a problem like any other; 405 keeps its Allow.
         .fallback(layers::not_found)

@@ -63,6 +63,10 @@ problem_kinds! {
     InvalidContentDigest "invalid-content-digest" BAD_REQUEST "Content-Digest cannot be read";
     ContentDigestMismatch "content-digest-mismatch" BAD_REQUEST "The body does not match its Content-Digest";
     InvalidCursor "invalid-cursor" BAD_REQUEST "The page cursor is not one of ours";
+    InvalidPurpose "invalid-purpose" BAD_REQUEST "The purpose is unknown";
+    InvalidIdentifier "invalid-identifier" BAD_REQUEST "The identifier is not well-formed";
+    InvalidAsOf "invalid-as-of" BAD_REQUEST "The day cannot be asked for";
+    ConsentMissing "consent-missing" BAD_REQUEST "The purpose needs consent, and none was sent";
     InvalidRequest "invalid-request" BAD_REQUEST "The token request is malformed";
     UnsupportedGrantType "unsupported-grant-type" BAD_REQUEST "The grant type is not supported";
     InvalidScope "invalid-scope" BAD_REQUEST "The scope is unknown or not the client's";
@@ -74,7 +78,7 @@ problem_kinds! {
     ContributorSuspended "contributor-suspended" FORBIDDEN "The contributor is suspended";
     DatasetNotAllowed "dataset-not-allowed" FORBIDDEN "The contributor may not send this dataset";
     PurposeNotAllowed "purpose-not-allowed" FORBIDDEN "The purpose is not in the client's agreement";
-    ConsentRequired "consent-required" FORBIDDEN "Consent is missing or has expired";
+    ConsentRequired "consent-required" FORBIDDEN "The consent does not hold";
     NotFound "not-found" NOT_FOUND "Not found";
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED "The resource does not know this method";
     NotAcceptable "not-acceptable" NOT_ACCEPTABLE "No representation fits Accept";
@@ -82,6 +86,7 @@ problem_kinds! {
     Conflict "conflict" CONFLICT "The state of the resource does not allow it";
     IdempotencyKeyInFlight "idempotency-key-in-flight" CONFLICT "A request with this key is still running";
     DuplicateContent "duplicate-content" CONFLICT "The same bytes were received before";
+    PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
     PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri-too-long" URI_TOO_LONG "The request target is too long";
@@ -106,9 +111,13 @@ impl ProblemKind {
 
     /// The `error` member of a token endpoint answer (RFC 6749 section 5.2), for kinds that are OAuth errors.
     fn oauth_error(self) -> Option<&'static str> {
-        use ProblemKind::*;
-        matches!(self, InvalidRequest | UnsupportedGrantType | InvalidScope | InvalidClient)
-            .then(|| self.code())
+        match self {
+            ProblemKind::InvalidRequest => Some("invalid_request"),
+            ProblemKind::UnsupportedGrantType => Some("unsupported_grant_type"),
+            ProblemKind::InvalidScope => Some("invalid_scope"),
+            ProblemKind::InvalidClient => Some("invalid_client"),
+            _ => None,
+        }
     }
 
     fn has_retry_after(self) -> bool {

@@ -142,8 +142,7 @@ macro_rules! write_present {
 fn write_facts(record: &AccountSnapshot<'_>, buffer: &mut Vec<u8>) {
     let AccountSnapshot {
         // The subject block, see `write_subject`.
-        unreadable: _,
-            subject_type: _,
+        subject_type: _,
         id_type: _,
         id_number: _,
         id_country: _,

@@ -411,8 +411,7 @@ mod tests {
             (consent("expires_at", NOW), "403 consent-required: the consent has expired"),
             (consent("obtained_at", "2026-06-30T04:00:01Z"), "403 consent-required: consent.obtained_at"),
             (with("/as_of", json!("2026-07-01")), "400 invalid-as-of: as_of is in the future"),
-            (with("/as_of", json!("2024-06-30")), "400 invalid-as-of: as_of reaches back"),
-            (with("/as_of", json!("2024-07-01")), "ok"),
+            (with("/as_of", json!("2018-05-31")), "ok"),
         ] {
             let verdict = verdict(question);
             assert!(verdict.starts_with(expected), "{verdict} instead of {expected}");

@@ -146,7 +146,8 @@ pub async fn check_durability(db: &Db) -> Result<(), StartError> {
         return Ok(());
     }
     let found: Vec<String> = gaps.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    let remedies: Vec<String> = gaps.iter().map(|(name, _)| format!("ALTER SYSTEM SET {name} = on")).collect();
+    let remedies: Vec<String> =
+        gaps.iter().map(|(name, _)| format!("ALTER SYSTEM SET {name} = on")).collect();
     Err(StartError::Refused(format!(
         "Postgres runs with {}, so a receipt would promise what a crash can undo: run {}, then SELECT \
          pg_reload_conf(), and start again (a setting of the role or the database wins over the system's).",

@@ -71,7 +71,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     };
     let file_findings = match file_fault {
         Some(fault) => vec![fault],
-        None => check_file(&facts, &declared(batch), terms, received_on(batch)),
+        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
     };
     for finding in &file_findings {
         tally.add(finding, || file_sample(finding));
@@ -108,21 +108,6 @@ fn count(facts: &FileFacts, state: State, warned: u64) -> Counts {
 
 fn received_on(batch: &Batch) -> chrono::NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
-}
-
-/// The declaration that file rules compare with. Digest and length were checked before the receipt.
-pub fn declared(batch: &Batch) -> Declared {
-    let envelope = &batch.envelope;
-    Declared {
-        schema_version: Some(envelope.schema_version.clone()),
-        sequence_no: envelope.sequence_no,
-        nil_return: envelope.nil_return,
-        record_count: envelope.record_count,
-        sum_outstanding: envelope.sum_outstanding,
-        sum_overdue: envelope.sum_overdue,
-        count_by_status: envelope.count_by_status.clone(),
-        ..Declared::new(batch.dataset, batch.mode, Some(batch.period_end))
-    }
 }
 
 /// Takes records out of staging; gives back their account references.

@@ -33,8 +33,8 @@ pub enum StartError {
     #[error("{0}")]
     Refused(String),
     /// What is needed does not answer yet.
-    #[error("cannot be reached yet: {0}")]
-    Unreachable(#[source] Error),
+    #[error("what the server needs cannot be reached: {}", told(.0))]
+    Unreachable(Error),
 }
 
 impl From<Error> for StartError {
@@ -63,7 +63,11 @@ pub async fn run(config: Config) -> Result<()> {
         spawn_upkeep(&app, &stop);
         Ok::<_, StartError>(app)
     };
-    http::run_server_when(&config, listeners, stop.clone(), wired).await?;
+    match http::run_server_when(&config, listeners, stop.clone(), wired).await {
+        // Told to stop while it was still waiting: an end like any other.
+        Ok(()) | Err(StartError::Unreachable(_)) => {}
+        Err(refused) => return Err(refused.into()),
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -146,7 +150,8 @@ pub async fn check_durability(db: &Db) -> Result<(), StartError> {
         return Ok(());
     }
     let found: Vec<String> = gaps.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    let remedies: Vec<String> = gaps.iter().map(|(name, _)| format!("ALTER SYSTEM SET {name} = on")).collect();
+    let remedies: Vec<String> =
+        gaps.iter().map(|(name, _)| format!("ALTER SYSTEM SET {name} = on")).collect();
     Err(StartError::Refused(format!(
         "Postgres runs with {}, so a receipt would promise what a crash can undo: run {}, then SELECT \
          pg_reload_conf(), and start again (a setting of the role or the database wins over the system's).",

@@ -17,7 +17,7 @@ use crate::db::Db;
 use crate::db::schema::{self, Schema};
 use crate::error::Error;
 use crate::http::{self, Listeners};
-use crate::jobs::Wake;
+use crate::jobs::{Wake, gauges};
 use crate::pipeline::footprints::Lookups;
 use crate::privacy::Keyring;
 use crate::store::Store;
@@ -74,18 +74,20 @@ pub async fn run(config: Config) -> Result<()> {
 
 /// What a serving process does beside answering: follow revocations and new keys, call workers elsewhere.
 pub fn spawn_upkeep(app: &Arc<App>, stop: &CancellationToken) {
-    let (issuer, wake, pool) = (Arc::clone(app), app.wake.clone(), app.db.system.clone());
+    let (issuer, observed) = (Arc::clone(app), Arc::clone(app));
+    let (wake, pool) = (app.wake.clone(), app.db.system.clone());
     let (until, stopped) = (stop.clone(), stop.clone());
     tokio::spawn(async move { issuer.issuer.keep_fresh(until).await });
     tokio::spawn(async move {
         tokio::select! {
             () = wake.announce_to_others(pool) => {}
+            () = gauges::keep(&observed) => {}
             () = stopped.cancelled() => {}
         }
     });
 }
 
-async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
+pub async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
             "cannot listen on {address}: is another process there? Choose another address with {variable}"

@@ -8,15 +8,20 @@ use tokio_util::sync::CancellationToken;
 use super::{serve, stop_signal};
 use crate::app::App;
 use crate::config::Config;
+use crate::http;
 use crate::jobs::runner;
 
 /// Works until told to stop, then lets running batches finish within the grace; what does not is taken up by
 /// another worker when its lease has run out.
 pub async fn run(config: Config) -> Result<()> {
     let stop = stop_signal().context("cannot listen for signals")?;
+    let listener = serve::bind(config.metrics_listen, "ETR_METRICS_LISTEN").await?;
     let app = serve::wire_when_reachable(&config, &stop).await?;
-    tracing::info!(workers = config.workers, "working");
+    tracing::info!(workers = config.workers, metrics = %config.metrics_listen, "working");
+    serve::spawn_upkeep(&app, &stop);
+    let metrics = tokio::spawn(http::serve_metrics(Arc::clone(&app), listener, stop.clone()));
     work_until(app, stop).await;
+    metrics.abort();
     tracing::info!("stopped");
     Ok(())
 }

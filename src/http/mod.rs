@@ -154,8 +154,7 @@ pub async fn run_server_when<E>(
     };
     let metrics = async {
         if let Some(listener) = listeners.metrics {
-            let router = metrics::router(metered.clone());
-            tokio::join!(server(router).run(listener, api_ended.clone()), keep_metrics(&api_ended));
+            serve_metrics_of(config, metered.clone(), listener, api_ended.clone()).await;
         }
     };
     let open = async {
@@ -167,6 +166,28 @@ pub async fn run_server_when<E>(
     };
     let ((), (), result) = tokio::join!(api, metrics, open);
     result
+}
+
+/// Serves the metrics of a process that has no API, until `end`.
+pub async fn serve_metrics(app: Arc<App>, listener: TcpListener, end: CancellationToken) {
+    let (config, metered) = (app.config.clone(), metrics::Metered::default());
+    metered.start(AppState(app));
+    serve_metrics_of(&config, metered, listener, end).await;
+}
+
+async fn serve_metrics_of(
+    config: &Config,
+    metered: metrics::Metered,
+    listener: TcpListener,
+    end: CancellationToken,
+) {
+    telemetry::metrics();
+    let server = Server {
+        router: metrics::router(metered),
+        public_url: config.public_url.as_str().into(),
+        grace: config.shutdown_grace,
+    };
+    tokio::join!(server.run(listener, end.clone()), keep_metrics(&end));
 }
 
 /// Histograms gather until somebody looks; without this they would grow while nobody does.

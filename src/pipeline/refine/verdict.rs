@@ -11,7 +11,7 @@ use super::tally::{Sample, Tally};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::staging;
 use crate::domain::batch::{Counts, State};
-use crate::domain::contract::Terms;
+use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::{Declared, FileFacts, check_file};
@@ -66,7 +66,8 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_outstanding: totals.sum_outstanding,
         sum_overdue: totals.sum_overdue,
         count_by_status: totals.count_by_status(),
-        money_forms_mixed: money.is_mixed(),
+        // Where a unit was declared, the forms say nothing.
+        money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
         ..FileFacts::default()
     };
     let file_findings = match file_fault {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use etrplus::commands::{client, contributor, healthcheck, migrate, openapi, serve, signing_key, work};
+use etrplus::commands::{
+    client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work,
+};
 use etrplus::config::Config;
 use etrplus::telemetry;
 
@@ -19,7 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    // dev: here.
+    Dev(dev::DevArgs),
     /// Serve the API.
     Serve,
     /// Refine received batches.
@@ -62,6 +64,9 @@ async fn run_async(command: Command) -> Result<()> {
     if let Command::Healthcheck(args) = command {
         return healthcheck::run(args).await;
     }
+    if let Command::Dev(args) = command {
+        return dev::run(args, std::env::vars().collect(), &mut stdout()).await;
+    }
     let config = Config::from_env()?;
     telemetry::init(&config);
     match command {
@@ -71,6 +76,6 @@ async fn run_async(command: Command) -> Result<()> {
         Command::Client(args) => client::run(args, &config, &mut stdout()).await,
         Command::Contributor(args) => contributor::run(args, &config, &mut stdout()).await,
         Command::SigningKey(args) => signing_key::run(args, &config, &mut stdout()).await,
-        Command::Openapi | Command::Healthcheck(_) => Ok(()),
+        Command::Openapi | Command::Healthcheck(_) | Command::Dev(_) => Ok(()),
     }
 }

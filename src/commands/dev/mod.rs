@@ -168,8 +168,12 @@ async fn greet(
     if !directory.file(SAMPLE_SENT).exists()
         && let Some(client) = manifest.client("demo-bnpl")
     {
-        seed::first_batch(http::router(AppState(Arc::clone(app))), client, period_end).await?;
-        directory.write_bytes(SAMPLE_SENT, b"")?;
+        let api = http::router(AppState(Arc::clone(app)));
+        match seed::first_batch(api, client, period_end).await {
+            Ok(()) => directory.write_bytes(SAMPLE_SENT, b"")?,
+            // All else works without it; the next start tries again.
+            Err(error) => writeln!(out, "The first sample was not taken: {error:#}")?,
+        }
     }
     let files = SampleFiles {
         accepted: &directory.file(accepted),

@@ -130,7 +130,7 @@ async fn serve_until(
     let listeners = Listeners { api: sockets.api, metrics: Some(sockets.metrics) };
     let server = tokio::spawn(http::run_server(Arc::clone(&app), listeners, stop.clone()));
     let worker = tokio::spawn(jobs::runner::run(Arc::clone(&app), stop.clone()));
-    let issuer = tokio::spawn(keep_issuer_fresh(Arc::clone(&app), stop.clone()));
+    serve::spawn_upkeep(&app, &stop);
     greet(&app, &manifest, directory, out).await?;
     let ended = tokio::select! {
         () = stop.cancelled() => None,
@@ -139,7 +139,7 @@ async fn serve_until(
     stop.cancel();
     let grace = app.config.shutdown_grace;
     // What is cut off here is taken up again at the next start.
-    let _ = tokio::time::timeout(grace, async { tokio::join!(server, worker, issuer) }).await;
+    let _ = tokio::time::timeout(grace, async { tokio::join!(server, worker) }).await;
     objects.stop().await;
     tokio::task::spawn_blocking(move || drop(database)).await.context("PostgreSQL did not stop")?;
     match ended {
@@ -148,10 +148,6 @@ async fn serve_until(
             bail!("the private PostgreSQL ended by itself ({status}): its log in the data directory says why")
         }
     }
-}
-
-async fn keep_issuer_fresh(app: Arc<App>, stop: CancellationToken) {
-    app.issuer.keep_fresh(stop).await;
 }
 
 /// Sends the first sample, writes the others to files, and prints what to do with them.

@@ -62,25 +62,30 @@ pub struct Origin<'a> {
 
 /// Enters the persons that this batch is the first to name.
 pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
-    let inserted = sqlx::query(
+    let (named, inserted): (i64, i64) = sqlx::query_as(
         "/* serving.insert_identifiers */
-        INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
-        SELECT DISTINCT ON (token) token, subject_id, id_type, sealed_number
-        FROM staged_accounts WHERE new_subject ORDER BY token, record_no
-        ON CONFLICT (token) DO NOTHING",
+        WITH named AS MATERIALIZED (
+            SELECT DISTINCT ON (token) token, subject_id, id_type, sealed_number
+            FROM staged_accounts WHERE new_subject ORDER BY token, record_no),
+        inserted AS (
+            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
+            SELECT token, subject_id, id_type, sealed_number FROM named ORDER BY token
+            ON CONFLICT (token) DO NOTHING RETURNING 1)
+        SELECT (SELECT count(*) FROM named), (SELECT count(*) FROM inserted)",
     )
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    // Somebody else entered one of them since we looked: the rows move to the subject that stands.
-    sqlx::query(
-        "/* serving.adopt_subjects */
-        UPDATE staged_accounts s SET subject_id = i.subject_id, new_subject = false
-        FROM subject_identifiers i
-        WHERE s.new_subject AND i.token = s.token AND i.subject_id <> s.subject_id",
-    )
-    .execute(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
+    if inserted < named {
+        // Somebody else entered one of them since we looked: the rows move to the subject that stands.
+        sqlx::query(
+            "/* serving.adopt_subjects */
+            UPDATE staged_accounts s SET subject_id = i.subject_id, new_subject = false
+            FROM subject_identifiers i
+            WHERE s.new_subject AND i.token = s.token AND i.subject_id <> s.subject_id",
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
     if inserted > 0 {
         sqlx::query(
             "/* serving.insert_subjects */
@@ -144,9 +149,7 @@ pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin
 
 /// At most one staged row per account: new accounts, then newer months, then the rare rest.
 async fn merge_wave_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, wave: i64) -> Result<()> {
-    let staged: i64 = run(connection, INSERT_NEW_ALL, INSERT_NEW_WAVE, origin, wave).await?;
-    let newer = run(connection, ADVANCE_ALL, ADVANCE_WAVE, origin, wave).await?;
-    // Both statements leave their mark (batch and record) on what they wrote; without a rest, stop here.
+    let new = run(connection, INSERT_NEW_ALL, INSERT_NEW_WAVE, origin, wave).await?;
     let total: i64 = sqlx::query_scalar(concat!(
         "/* serving.count_wave */ SELECT CASE WHEN $1 = 0 THEN (SELECT count(*) FROM staged_accounts) ELSE (
             SELECT count(*) FROM (SELECT row_number() OVER (
@@ -156,7 +159,12 @@ async fn merge_wave_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, wa
     .bind(wave)
     .fetch_one(&mut *connection)
     .await?;
-    if staged + newer < total {
+    if new == total {
+        return Ok(());
+    }
+    // Each statement leaves its mark (batch and record) on what it wrote; without a rest, stop here.
+    let newer = run(connection, ADVANCE_ALL, ADVANCE_WAVE, origin, wave).await?;
+    if new + newer < total {
         run(connection, PLACE_MONTHS_WAVE, PLACE_MONTHS_WAVE, origin, wave).await?;
         run(connection, REPLACE_CURRENT_WAVE, REPLACE_CURRENT_WAVE, origin, wave).await?;
     }

@@ -39,7 +39,7 @@ pub fn text(
     step("Get a token for the contributor demo-bureau", &token(base, "TOKEN", bureau));
     step(
         "Send a batch that is accepted, and wait for its report",
-        &submit(base, files.accepted, &format!("demo-accepted-{period}"), period),
+        &format!("{}; echo", submit(base, files.accepted, &format!("demo-accepted-{period}"), period)),
     );
     let bad = submit(base, files.with_bad_rows, &format!("demo-bad-rows-{period}"), period);
     step(

@@ -155,13 +155,6 @@ CREATE TABLE footprints (
 -- A person's own view of who asked (newest last, as they came).
 CREATE INDEX footprints_subject_token ON footprints (subject_token, answered_at);
 
-CREATE FUNCTION etr_refuse_change() RETURNS trigger
-    LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
-        USING ERRCODE = 'insufficient_privilege';
-END;
-$$;
 CREATE TRIGGER footprints_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON footprints
     FOR EACH STATEMENT EXECUTE FUNCTION etr_refuse_change();
 

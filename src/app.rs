@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::jobs::Wake;
+use crate::pipeline::footprints::Lookups;
 use crate::privacy::Keyring;
 use crate::store::Store;
 
@@ -21,6 +22,8 @@ pub struct App {
     pub keys: Keyring,
     /// Signs access tokens and receipts; publishes the JWKS.
     pub issuer: TokenIssuer,
+    /// Answers questions about subjects, each with its footprint.
+    pub lookups: Lookups,
     /// Wakes workers and waiting requests.
     pub wake: Wake,
 }

@@ -24,7 +24,7 @@ impl Clock {
         match self {
             Clock::System => Utc::now(),
             // A poisoned lock still holds a valid instant.
-            Clock::Fixed(at) => *at.lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
+            Clock::Fixed(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
         }
     }
 
@@ -36,7 +36,7 @@ impl Clock {
     /// Moves a fixed clock forward; the system clock does not obey.
     pub fn advance(&self, by: chrono::TimeDelta) {
         if let Clock::Fixed(at) = self {
-            let mut at = at.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut at = at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *at += by;
         }
     }

@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use crate::domain::contract::Environment;
+
 /// All variables: name, default (empty: required), meaning.
 pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("DATABASE_URL", "", "Postgres, as postgres://user@host/database; a role that is neither superuser nor BYPASSRLS"),
@@ -21,6 +23,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("ETR_S3_ENDPOINT", "(AWS)", "S3 endpoint for stores other than AWS; path-style addressing is used"),
     ("ETR_TOKEN_KEY", "", "<version>:<base64 of 32 random bytes>: makes the keyed tokens of identifiers; losing it loses every person"),
     ("ETR_SEAL_KEYS", "", "<version>:<base64 of 32 bytes>[,…]: encrypts identifiers and signing keys; the last one seals, all open"),
+    ("ETR_ENVIRONMENT", "PROD", "TEST or PROD: batches declared for the other one are refused (F017)"),
     ("ETR_LISTEN", "127.0.0.1:8080", "address of the API"),
     ("ETR_METRICS_LISTEN", "127.0.0.1:9090", "address of Prometheus metrics; keep it private"),
     ("ETR_PUBLIC_URL", "http://<ETR_LISTEN>", "how clients reach the API: issuer and audience of tokens"),
@@ -76,6 +79,7 @@ pub struct Config {
     pub s3: S3Config,
     pub token_key: VersionedKey,
     pub seal_keys: Vec<VersionedKey>,
+    pub environment: Environment,
     pub listen: SocketAddr,
     pub metrics_listen: SocketAddr,
     pub public_url: String,
@@ -164,6 +168,7 @@ impl Config {
             },
             token_key: read.keys("ETR_TOKEN_KEY").pop().unwrap_or_else(placeholder_key),
             seal_keys: read.keys("ETR_SEAL_KEYS"),
+            environment: environment(&mut read),
             listen,
             metrics_listen: read.parsed("ETR_METRICS_LISTEN", SocketAddr::from(([127, 0, 0, 1], 9090)), "an address like 127.0.0.1:9090"),
             public_url: read
@@ -184,6 +189,16 @@ impl Config {
 
     pub fn database_url(&self) -> &str {
         self.database_url.expose_secret()
+    }
+}
+
+fn environment(read: &mut Reader<'_>) -> Environment {
+    match read.optional("ETR_ENVIRONMENT") {
+        None => Environment::Prod,
+        Some(word) => Environment::parse(&word).unwrap_or_else(|| {
+            read.errors.push("ETR_ENVIRONMENT must be TEST or PROD".into());
+            Environment::Prod
+        }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use etrplus::commands::{client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key};
+use etrplus::commands::{client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work};
 use etrplus::config::Config;
 use etrplus::telemetry;
 
@@ -22,7 +22,8 @@ enum Command {
     Dev(dev::DevArgs),
     /// Serve the API.
     Serve,
-    // work: here.
+    /// Refine received batches.
+    Work,
     /// Bring the database's schema up to this binary.
     Migrate,
     /// Print the OpenAPI document.
@@ -68,6 +69,7 @@ async fn run_async(command: Command) -> Result<()> {
     telemetry::init(&config);
     match command {
         Command::Serve => serve::run(config).await,
+        Command::Work => work::run(config).await,
         Command::Migrate => migrate::run(config.database_url(), &mut stdout()).await.map(|_| ()),
         Command::Client(args) => client::run(args, &config, &mut stdout()).await,
         Command::Contributor(args) => contributor::run(args, &config, &mut stdout()).await,

@@ -9,6 +9,7 @@ pub mod openapi;
 mod registry_access;
 pub mod serve;
 pub mod signing_key;
+pub mod work;
 
 use std::io;
 

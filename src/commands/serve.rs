@@ -17,6 +17,8 @@ use crate::db::Db;
 use crate::db::schema::{self, Schema};
 use crate::error::Error;
 use crate::http::{self, Listeners};
+use crate::jobs::{Wake, gauges};
+use crate::pipeline::footprints::Lookups;
 use crate::privacy::Keyring;
 use crate::store::Store;
 use crate::telemetry;
@@ -31,8 +33,8 @@ pub enum StartError {
     #[error("{0}")]
     Refused(String),
     /// What is needed does not answer yet.
-    #[error("cannot be reached yet: {0}")]
-    Unreachable(#[source] Error),
+    #[error("what the server needs cannot be reached: {}", told(.0))]
+    Unreachable(Error),
 }
 
 impl From<Error> for StartError {
@@ -58,19 +60,34 @@ pub async fn run(config: Config) -> Result<()> {
     let wired = async {
         let app = wire_when_reachable(&config, &stop).await?;
         tracing::info!("ready");
-        tokio::spawn(keep_fresh(app.clone(), stop.clone()));
+        spawn_upkeep(&app, &stop);
         Ok::<_, StartError>(app)
     };
-    http::run_server_when(&config, listeners, stop.clone(), wired).await?;
+    match http::run_server_when(&config, listeners, stop.clone(), wired).await {
+        // Told to stop while it was still waiting: an end like any other.
+        Ok(()) | Err(StartError::Unreachable(_)) => {}
+        Err(refused) => return Err(refused.into()),
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn keep_fresh(app: Arc<App>, stop: CancellationToken) {
-    app.issuer.keep_fresh(stop).await;
+/// What a serving process does beside answering: follow revocations and new keys, call workers elsewhere.
+pub fn spawn_upkeep(app: &Arc<App>, stop: &CancellationToken) {
+    let (issuer, observed) = (Arc::clone(app), Arc::clone(app));
+    let (wake, pool) = (app.wake.clone(), app.db.system.clone());
+    let (until, stopped) = (stop.clone(), stop.clone());
+    tokio::spawn(async move { issuer.issuer.keep_fresh(until).await });
+    tokio::spawn(async move {
+        tokio::select! {
+            () = wake.announce_to_others(pool) => {}
+            () = gauges::keep(&observed) => {}
+            () = stopped.cancelled() => {}
+        }
+    });
 }
 
-async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
+pub async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
             "cannot listen on {address}: is another process there? Choose another address with {variable}"
@@ -79,7 +96,7 @@ async fn bind(address: SocketAddr, variable: &str) -> Result<TcpListener> {
 }
 
 /// Wires the app; waits for a database that is down, and gives up only where waiting does not help.
-async fn wire_when_reachable(config: &Config, stop: &CancellationToken) -> Result<Arc<App>, StartError> {
+pub async fn wire_when_reachable(config: &Config, stop: &CancellationToken) -> Result<Arc<App>, StartError> {
     loop {
         let error = match wire(config.clone()).await {
             Err(StartError::Unreachable(error)) => error,
@@ -93,34 +110,56 @@ async fn wire_when_reachable(config: &Config, stop: &CancellationToken) -> Resul
     }
 }
 
-/// Everything a process needs, checked.
+/// Everything a process needs, on a database that was checked.
 pub async fn wire(config: Config) -> Result<Arc<App>, StartError> {
     let db = Db::connect(config.database_url(), config.db_connections)?;
     preflight(&db).await?;
+    assemble(config, db).await
+}
+
+/// Everything a process needs, on a database that is taken as it is.
+pub async fn assemble(config: Config, db: Db) -> Result<Arc<App>, StartError> {
     let clock = Clock::System;
     let keys = Keyring::from_config(&config)?;
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await?;
     let store = Store::connect(&config.s3);
-    Ok(Arc::new(App { config, clock, db, store, keys, issuer }))
+    let lookups = Lookups::start(db.system.clone(), clock.clone());
+    let wake = Wake::default();
+    Ok(Arc::new(App { config, clock, db, store, keys, issuer, lookups, wake }))
 }
 
 /// Refuses a database on which our promises would not hold.
 pub async fn preflight(db: &Db) -> Result<(), StartError> {
-    if let Some(refusal) = refusal(schema::compare(&db.system).await?) {
-        return Err(StartError::Refused(refusal));
-    }
-    if let Some((name, _)) = schema::durability_gaps(&db.system).await?.first() {
-        return Err(StartError::Refused(format!(
-            "Postgres runs with {name} = off, so a receipt would promise what a crash can undo: \
-             run ALTER SYSTEM SET {name} = on, then SELECT pg_reload_conf(), and start again."
-        )));
-    }
+    check_schema(db).await?;
+    check_durability(db).await?;
     if schema::role_escapes_row_security(&db.system).await? {
         tracing::warn!(
             "the Postgres role is a superuser or has BYPASSRLS: row-level security does not hold; use a plain role"
         );
     }
     Ok(())
+}
+
+/// Refuses a schema other than the one that this binary was built for.
+pub async fn check_schema(db: &Db) -> Result<(), StartError> {
+    refusal(schema::compare(&db.system).await?).map_or(Ok(()), |text| Err(StartError::Refused(text)))
+}
+
+/// Refuses settings under which a crash undoes a commit, and names the remedy for each.
+pub async fn check_durability(db: &Db) -> Result<(), StartError> {
+    let gaps = schema::durability_gaps(&db.system).await?;
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<String> = gaps.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let remedies: Vec<String> =
+        gaps.iter().map(|(name, _)| format!("ALTER SYSTEM SET {name} = on")).collect();
+    Err(StartError::Refused(format!(
+        "Postgres runs with {}, so a receipt would promise what a crash can undo: run {}, then SELECT \
+         pg_reload_conf(), and start again (a setting of the role or the database wins over the system's).",
+        found.join(", "),
+        remedies.join("; ")
+    )))
 }
 
 /// Why a schema cannot be served, and what to do.

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::ids::SubjectId;
 
 /// Fields of a staged tuple, in the order of the table.
-pub const FIELDS: i16 = 44;
+pub const FIELDS: i16 = 43;
 
 /// Makes the table at first use of a connection and empties it afterwards.
 pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
@@ -61,8 +61,7 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
             sealed_name bytea,
             secondary_token bytea,
             secondary_id_type smallint,
-            secondary_sealed bytea,
-            warned boolean NOT NULL
+            secondary_sealed bytea
         ) ON COMMIT PRESERVE ROWS",
     )
     .execute(&mut *connection)

@@ -49,18 +49,16 @@ pub async fn find_problems() -> Response {
 
 /// The text as it is, with an anchor at each code.
 fn problems_page() -> String {
-    let mut page = String::from(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>eTR+ problems</title></head><body>\n<pre>",
-    );
-    for line in PROBLEMS.lines() {
+    let head = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>eTR+ problems</title></head>";
+    let lines = PROBLEMS.lines().map(|line| {
         let text = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         match text.strip_prefix("### ") {
-            Some(code) => page.push_str(&format!("<strong id=\"{code}\">{code}</strong>\n")),
-            None => page.push_str(&format!("{text}\n")),
+            Some(code) => format!("<strong id=\"{code}\">{code}</strong>\n"),
+            None => text + "\n",
         }
-    }
-    page.push_str("</pre>\n</body></html>\n");
-    page
+    });
+    let lines: String = lines.collect();
+    format!("{head}<body>\n<pre>{lines}</pre>\n</body></html>\n")
 }
 
 /// Relative links of the UI need the slash.

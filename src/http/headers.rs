@@ -150,7 +150,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ContentDigest {
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
         values
             .iter()
             .map(|value| (name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap()))
@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn one_visible_key_is_needed() {
-        let read = |values: &[&str]| IdempotencyKey::read(&headers(IDEMPOTENCY_KEY, values)).map(|key| key.0);
+        let read =
+            |values: &[&str]| IdempotencyKey::read(&headers(&IDEMPOTENCY_KEY, values)).map(|key| key.0);
         assert_eq!(read(&["2026-01/a"]), Some("2026-01/a".into()));
         assert_eq!(read(&["\"2026-01/a\""]), Some("2026-01/a".into()));
         assert_eq!(read(&[&"k".repeat(255)]).map(|key| key.len()), Some(255));
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_wait_is_capped_and_unknown_preferences_are_ignored() {
-        let read = |values: &[&str]| Prefer::read(&headers(PREFER, values)).wait.map(|wait| wait.as_secs());
+        let read = |values: &[&str]| Prefer::read(&headers(&PREFER, values)).wait.map(|wait| wait.as_secs());
         assert_eq!(read(&["wait=5"]), Some(5));
         assert_eq!(read(&["respond-async, Wait=\"7\"; x=1"]), Some(7));
         assert_eq!(read(&["return=minimal", "wait=600"]), Some(20));
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn digests_are_read_as_the_standard_writes_them() {
-        let read = |values: &[&str]| ContentDigest::read(&headers(CONTENT_DIGEST, values));
+        let read = |values: &[&str]| ContentDigest::read(&headers(&CONTENT_DIGEST, values));
         let sha256 = BASE64_STANDARD.encode([1u8; 32]);
         let sha512 = BASE64_STANDARD.encode([2u8; 64]);
         let both = ContentDigest { sha256: Some([1; 32]), sha512: Some([2; 64]) };

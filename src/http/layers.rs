@@ -1,7 +1,6 @@
 //! What surrounds every handler. `router()` puts the layers in order and tells why each is there.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -46,7 +45,7 @@ pub async fn observe(State(app): State<AppState>, mut request: Request, next: Ne
 fn log(response: &Response, elapsed: Duration, is_probe: bool) {
     let status = response.status().as_u16();
     let millis = elapsed.as_millis() as u64;
-    match response.extensions().get::<Arc<Problem>>() {
+    match response.extensions().get::<Problem>() {
         Some(problem) if status >= 500 => {
             let cause = problem.cause_chain();
             tracing::error!(
@@ -90,7 +89,7 @@ fn measure(method: &http::Method, route: &str, response: &Response, elapsed: Dur
 /// Adds what only this layer knows. A problem is written again, now with our address and the request's id.
 fn complete(mut response: Response, base_url: &str, id: RequestId) -> Response {
     let instance = id.to_string();
-    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let mut completed = problem::respond(&problem, base_url, Some(&instance));
         for (name, value) in response.headers() {
             // Layers further in may have added headers of their own (Allow); the body's length is new.

@@ -1,6 +1,8 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
 mod auth;
+mod batches;
+mod catalogue;
 mod connection;
 mod docs;
 pub mod extract;
@@ -14,6 +16,7 @@ mod openapi;
 mod pace;
 pub mod page;
 pub mod problem;
+mod profiles;
 pub mod routes;
 mod server;
 mod tokens;
@@ -34,6 +37,7 @@ pub use docs::document_text;
 pub use problem::{Problem, ProblemKind};
 pub use server::Server;
 
+use crate::access::Scope;
 use crate::app::{App, AppState};
 use crate::config::Config;
 use crate::telemetry;
@@ -55,6 +59,20 @@ fn routes() -> Routes {
         .public(routes!(limits::find_limits))
         .public(routes!(docs::find_openapi))
         .public(routes!(docs::find_problems))
+        .public(routes!(catalogue::list_rules))
+        .public(routes!(catalogue::find_rule))
+        .public(routes!(catalogue::find_account_snapshot_schema))
+        // Contributors.
+        .scoped_streaming(Scope::BatchesWrite, routes!(batches::create_batch))
+        .scoped(Scope::BatchesRead, routes!(batches::list_batches))
+        .scoped(Scope::BatchesRead, routes!(batches::find_batch))
+        .scoped(Scope::BatchesRead, routes!(batches::find_report))
+        .scoped_streaming(Scope::BatchesRead, routes!(batches::list_rejects))
+        .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
+        .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
+        .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
+        // Risk engines.
+        .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))
@@ -67,7 +85,12 @@ pub fn router(app: AppState) -> Router {
 
 /// The API, not ready from the moment that `stopping` is cancelled.
 fn router_until(app: AppState, stopping: CancellationToken) -> Router {
-    routes()
+    surround(routes(), app, stopping)
+}
+
+/// Routes behind their guards and inside the layers that surround every handler.
+pub fn surround(routes: Routes, app: AppState, stopping: CancellationToken) -> Router {
+    routes
         .into_router(&app)
         // What no route takes is a problem like any other; 405 keeps its Allow.
         .fallback(layers::not_found)
@@ -131,8 +154,7 @@ pub async fn run_server_when<E>(
     };
     let metrics = async {
         if let Some(listener) = listeners.metrics {
-            let router = metrics::router(metered.clone());
-            tokio::join!(server(router).run(listener, api_ended.clone()), keep_metrics(&api_ended));
+            serve_metrics_of(config, metered.clone(), listener, api_ended.clone()).await;
         }
     };
     let open = async {
@@ -144,6 +166,28 @@ pub async fn run_server_when<E>(
     };
     let ((), (), result) = tokio::join!(api, metrics, open);
     result
+}
+
+/// Serves the metrics of a process that has no API, until `end`.
+pub async fn serve_metrics(app: Arc<App>, listener: TcpListener, end: CancellationToken) {
+    let (config, metered) = (app.config.clone(), metrics::Metered::default());
+    metered.start(AppState(app));
+    serve_metrics_of(&config, metered, listener, end).await;
+}
+
+async fn serve_metrics_of(
+    config: &Config,
+    metered: metrics::Metered,
+    listener: TcpListener,
+    end: CancellationToken,
+) {
+    telemetry::metrics();
+    let server = Server {
+        router: metrics::router(metered),
+        public_url: config.public_url.as_str().into(),
+        grace: config.shutdown_grace,
+    };
+    tokio::join!(server.run(listener, end.clone()), keep_metrics(&end));
 }
 
 /// Histograms gather until somebody looks; without this they would grow while nobody does.

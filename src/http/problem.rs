@@ -63,6 +63,10 @@ problem_kinds! {
     InvalidContentDigest "invalid-content-digest" BAD_REQUEST "Content-Digest cannot be read";
     ContentDigestMismatch "content-digest-mismatch" BAD_REQUEST "The body does not match its Content-Digest";
     InvalidCursor "invalid-cursor" BAD_REQUEST "The page cursor is not one of ours";
+    InvalidPurpose "invalid-purpose" BAD_REQUEST "The purpose is unknown";
+    InvalidIdentifier "invalid-identifier" BAD_REQUEST "The identifier is not well-formed";
+    InvalidAsOf "invalid-as-of" BAD_REQUEST "The day cannot be asked for";
+    ConsentMissing "consent-missing" BAD_REQUEST "The purpose needs consent, and none was sent";
     InvalidRequest "invalid-request" BAD_REQUEST "The token request is malformed";
     UnsupportedGrantType "unsupported-grant-type" BAD_REQUEST "The grant type is not supported";
     InvalidScope "invalid-scope" BAD_REQUEST "The scope is unknown or not the client's";
@@ -74,7 +78,7 @@ problem_kinds! {
     ContributorSuspended "contributor-suspended" FORBIDDEN "The contributor is suspended";
     DatasetNotAllowed "dataset-not-allowed" FORBIDDEN "The contributor may not send this dataset";
     PurposeNotAllowed "purpose-not-allowed" FORBIDDEN "The purpose is not in the client's agreement";
-    ConsentRequired "consent-required" FORBIDDEN "Consent is missing or has expired";
+    ConsentRequired "consent-required" FORBIDDEN "The consent does not hold";
     NotFound "not-found" NOT_FOUND "Not found";
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED "The resource does not know this method";
     NotAcceptable "not-acceptable" NOT_ACCEPTABLE "No representation fits Accept";
@@ -82,6 +86,7 @@ problem_kinds! {
     Conflict "conflict" CONFLICT "The state of the resource does not allow it";
     IdempotencyKeyInFlight "idempotency-key-in-flight" CONFLICT "A request with this key is still running";
     DuplicateContent "duplicate-content" CONFLICT "The same bytes were received before";
+    PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
     PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri-too-long" URI_TOO_LONG "The request target is too long";
@@ -106,9 +111,13 @@ impl ProblemKind {
 
     /// The `error` member of a token endpoint answer (RFC 6749 section 5.2), for kinds that are OAuth errors.
     fn oauth_error(self) -> Option<&'static str> {
-        use ProblemKind::*;
-        matches!(self, InvalidRequest | UnsupportedGrantType | InvalidScope | InvalidClient)
-            .then(|| self.code())
+        match self {
+            ProblemKind::InvalidRequest => Some("invalid_request"),
+            ProblemKind::UnsupportedGrantType => Some("unsupported_grant_type"),
+            ProblemKind::InvalidScope => Some("invalid_scope"),
+            ProblemKind::InvalidClient => Some("invalid_client"),
+            _ => None,
+        }
     }
 
     fn has_retry_after(self) -> bool {
@@ -164,8 +173,12 @@ impl FieldProblem {
 }
 
 /// An error answer before it is written. Build one from a kind; most handlers get theirs from [`Error`] by `?`.
+/// Boxed, because it travels in the `Err` of everything.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Details>);
+
+#[derive(Clone, Debug)]
+struct Details {
     kind: ProblemKind,
     detail: Option<Cow<'static, str>>,
     errors: Vec<FieldProblem>,
@@ -176,49 +189,56 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(kind: ProblemKind) -> Problem {
-        Problem {
+        Problem(Box::new(Details {
             kind,
             detail: kind.fixed_detail().map(Cow::Borrowed),
             errors: Vec::new(),
             headers: HeaderMap::new(),
             retry_after_seconds: kind.has_retry_after().then_some(RETRY_AFTER_SECONDS),
             cause: None,
-        }
+        }))
     }
 
     /// What a caller may read about this occurrence.
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Problem {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     pub fn errors(mut self, errors: Vec<FieldProblem>) -> Problem {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     pub fn retry_after(mut self, seconds: u32) -> Problem {
-        self.retry_after_seconds = Some(seconds);
+        self.0.retry_after_seconds = Some(seconds);
         self
     }
 
     /// The same occurrence under another kind, for a place that has its own word for it.
     pub fn recast(self, kind: ProblemKind) -> Problem {
-        Problem { cause: self.cause, ..Problem::new(kind) }
+        let mut recast = Problem::new(kind);
+        recast.0.cause = self.0.cause;
+        recast
+    }
+
+    fn because(mut self, error: Error) -> Problem {
+        self.0.cause = Some(Arc::new(error));
+        self
     }
 
     pub fn kind(&self) -> ProblemKind {
-        self.kind
+        self.0.kind
     }
 
     /// The whole chain of causes, for the log alone.
     pub fn cause_chain(&self) -> Option<String> {
-        let error = self.cause.as_deref()?;
+        let error = self.0.cause.as_deref()?;
         let mut text = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
@@ -231,7 +251,7 @@ impl Problem {
 
     /// The body, with what only the outermost layer knows: our public address and the request's id.
     pub fn render(&self, base_url: &str, instance: Option<&str>) -> Vec<u8> {
-        let body = Rendered { problem: self, base_url, instance };
+        let body = Rendered { problem: &self.0, base_url, instance };
         // A map of strings serialises; an empty object would still be an error by its status.
         serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec())
     }
@@ -239,14 +259,14 @@ impl Problem {
 
 /// A problem as it is written to the wire.
 struct Rendered<'a> {
-    problem: &'a Problem,
+    problem: &'a Details,
     base_url: &'a str,
     instance: Option<&'a str>,
 }
 
 impl Serialize for Rendered<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Problem { kind, detail, errors, .. } = self.problem;
+        let Details { kind, detail, errors, .. } = self.problem;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &format!("{}{}", self.base_url, kind.type_uri()))?;
         map.serialize_entry("title", kind.title())?;
@@ -298,10 +318,10 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         use ProblemKind as Kind;
         let problem = match &error {
-            Error::BadRequest { code, public } => coded(code, Kind::BadRequest, public),
-            Error::Conflict { code, public } => coded(code, Kind::Conflict, public),
-            Error::Forbidden { code, public } => coded(code, Kind::Forbidden, public),
-            Error::Unprocessable { code, public } => coded(code, Kind::Unprocessable, public),
+            Error::BadRequest { code, public } => coded(code, Kind::BadRequest, public.clone()),
+            Error::Conflict { code, public } => coded(code, Kind::Conflict, public.clone()),
+            Error::Forbidden { code, public } => coded(code, Kind::Forbidden, public.clone()),
+            Error::Unprocessable { code, public } => coded(code, Kind::Unprocessable, public.clone()),
             Error::PayloadTooLarge { public } => Problem::new(Kind::PayloadTooLarge).detail(public.clone()),
             Error::UnsupportedMedia { public } => {
                 Problem::new(Kind::UnsupportedMediaType).detail(public.clone())
@@ -314,18 +334,18 @@ impl From<Error> for Problem {
                 Problem::new(Kind::Internal)
             }
         };
-        Problem { cause: Some(Arc::new(error)), ..problem }
+        problem.because(error)
     }
 }
 
 /// A kind by its code. A code that is not in the list keeps the status of its family, so a slip in one module
 /// never turns a caller's mistake into ours.
-fn coded(code: &'static str, family: ProblemKind, public: &Cow<'static, str>) -> Problem {
+fn coded(code: &'static str, family: ProblemKind, public: Cow<'static, str>) -> Problem {
     let kind = ProblemKind::from_code(code).unwrap_or_else(|| {
         tracing::error!(code, "problem code is not in the list of kinds");
         family
     });
-    Problem::new(kind).detail(public.clone())
+    Problem::new(kind).detail(public)
 }
 
 impl From<sqlx::Error> for Problem {
@@ -337,21 +357,21 @@ impl From<sqlx::Error> for Problem {
 impl IntoResponse for Problem {
     /// Complete but for our address and the request's id, which the outermost layer adds.
     fn into_response(self) -> Response {
-        respond(&Arc::new(self), "", None)
+        respond(&self, "", None)
     }
 }
 
 /// Writes the answer. The problem rides along in the extensions for the layers that log and complete it.
-pub fn respond(problem: &Arc<Problem>, base_url: &str, instance: Option<&str>) -> Response {
+pub fn respond(problem: &Problem, base_url: &str, instance: Option<&str>) -> Response {
     let mut response = Response::new(Body::from(problem.render(base_url, instance)));
-    *response.status_mut() = problem.kind.status();
+    *response.status_mut() = problem.0.kind.status();
     let headers = response.headers_mut();
-    headers.extend(problem.headers.clone());
+    headers.extend(problem.0.headers.clone());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-    if let Some(seconds) = problem.retry_after_seconds {
+    if let Some(seconds) = problem.0.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(challenge) = challenge(problem.kind, headers) {
+    if let Some(challenge) = challenge(problem.0.kind, headers) {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     response.extensions_mut().insert(problem.clone());

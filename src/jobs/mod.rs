@@ -2,6 +2,7 @@
 //!
 //! One kind of job: `refine_batch`. Schedules: [`runner::run`] also sweeps abandoned uploads.
 
+pub mod gauges;
 pub mod runner;
 mod wake;
 

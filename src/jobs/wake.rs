@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// The channel on which processes that receive batches call processes that refine them.
 const CHANNEL: &str = "etr_jobs";
@@ -42,8 +43,9 @@ impl Wake {
         self.work.notified().await;
     }
 
-    pub async fn until_settled(&self) {
-        self.settled.notified().await;
+    /// Hears every verdict from the moment of this call on, also before it is awaited.
+    pub fn until_settled(&self) -> Notified<'_> {
+        self.settled.notified()
     }
 
     /// Passes calls on to other processes until the task is dropped.

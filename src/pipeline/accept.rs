@@ -99,6 +99,7 @@ where
     if submission.content_length.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
+    check_replaced(app, &submission).await?;
     let mut body = Body { stream: body, first: None, received: 0, limit };
     let first = body.next_chunk().await?;
     submission.content_encoding = submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
@@ -122,6 +123,23 @@ where
         }
     }
     Err(in_flight())
+}
+
+/// F027: a replacement names a batch of the same contributor, dataset and period.
+async fn check_replaced(app: &App, submission: &Submission) -> Result<()> {
+    let Some(replaced) = submission.envelope.replaces else { return Ok(()) };
+    let mut tx = app.db.as_contributor(submission.contributor_id).await?;
+    let batch = batches::find(&mut *tx, submission.contributor_id, replaced).await?;
+    tx.commit().await?;
+    let envelope = &submission.envelope;
+    let fits = batch.is_some_and(|b| b.dataset == envelope.dataset && b.period_end == envelope.period_end);
+    if fits {
+        return Ok(());
+    }
+    Err(Error::unprocessable(
+        "validation-failed",
+        "replaces must name a batch of yours with the same dataset and period_end (F027)",
+    ))
 }
 
 fn open(app: &App, submission: &Submission) -> NewBatch {
@@ -169,30 +187,35 @@ async fn receive<S>(app: &App, submission: &Submission, new: NewBatch, mut body:
 where
     S: Stream<Item = Result<Bytes>> + Unpin + Send,
 {
-    let key = StorageKey::bronze(new.contributor_id, new.id);
-    let mut upload = app.store.upload(&key);
-    let streamed = {
-        let heartbeat = keep_receiving(app, new.id);
-        tokio::pin!(heartbeat);
-        tokio::select! {
-            streamed = stream_to_bronze(submission, &mut upload, &mut body) => streamed,
-            never = &mut heartbeat => match never {},
-        }
-    };
-    let outcome = match streamed {
-        Ok(digests) => match upload.finish().await {
-            Ok(stored) => acknowledge(app, submission, &new, &digests, body.received, stored).await,
-            Err(error) => Err(error),
-        },
-        Err(error) => {
-            upload.abort().await;
-            Err(error)
-        }
+    let outcome = tokio::select! {
+        outcome = store_and_acknowledge(app, submission, &new, &mut body) => outcome,
+        never = keep_receiving(app, new.id) => match never {},
     };
     if let Err(error) = &outcome {
         give_up(app, &new, error).await;
     }
     outcome
+}
+
+async fn store_and_acknowledge<S>(
+    app: &App,
+    submission: &Submission,
+    new: &NewBatch,
+    body: &mut Body<S>,
+) -> Result<Batch>
+where
+    S: Stream<Item = Result<Bytes>> + Unpin + Send,
+{
+    let mut upload = app.store.upload(&StorageKey::bronze(new.contributor_id, new.id));
+    let digests = match stream_to_bronze(submission, &mut upload, body).await {
+        Ok(digests) => digests,
+        Err(error) => {
+            upload.abort().await;
+            return Err(error);
+        }
+    };
+    let stored = upload.finish().await?;
+    acknowledge(app, submission, new, &digests, body.received, stored).await
 }
 
 /// Says every few seconds that bytes still flow.
@@ -243,7 +266,7 @@ async fn acknowledge(
         bytes: received_bytes,
         dataset: new.envelope.dataset,
         contributor_id: new.contributor_id,
-        idempotency_key: new.idempotency_key.clone(),
+        idempotency_key: Some(new.idempotency_key.clone()),
         received_at,
     })?;
     let envelope = &new.envelope;

@@ -27,6 +27,11 @@ impl Token {
         &self.0
     }
 
+    /// The token without its key version: what tells two subjects of one batch apart.
+    pub fn subject_bytes(&self) -> [u8; 16] {
+        std::array::from_fn(|i| self.0[i + 1])
+    }
+
     /// Version of the key that made the token.
     pub fn version(&self) -> u8 {
         self.0[0]

@@ -69,7 +69,9 @@ fn arrivals() -> impl Strategy<Value = Vec<Month>> {
 }
 
 /// Random sequences of reports, in any order, end in the same history in SQL and in the model.
-pub async fn sql_merges_months_as_the_model_does(pool: &PgPool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_merges_months_as_the_model_does() {
+    let pool = &crate::support::database().await;
     let mut runner = TestRunner::deterministic();
     for _ in 0..40 {
         let arrivals = arrivals().new_tree(&mut runner).unwrap().current();

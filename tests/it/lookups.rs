@@ -99,7 +99,9 @@ async fn footprints(pool: &PgPool, base: u128) -> (i64, i64) {
 }
 
 /// What the serving store holds becomes an account, a profile and a footprint.
-pub async fn a_lookup_tells_what_is_known_and_leaves_a_footprint(pool: &PgPool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_tells_what_is_known_and_leaves_a_footprint() {
+    let pool = &crate::support::database().await;
     let base = base();
     insert_subject(pool, base + 1).await;
     insert_account(pool, base + 1, "plan-1").await;
@@ -138,7 +140,9 @@ pub async fn a_lookup_tells_what_is_known_and_leaves_a_footprint(pool: &PgPool) 
 }
 
 /// Fifty questions at once: fifty footprints, far fewer commits.
-pub async fn those_who_wait_together_share_a_commit(pool: &PgPool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_together_share_a_commit() {
+    let pool = &crate::support::database().await;
     let base = base();
     let lookups = Lookups::start(pool.clone(), clock());
     let answers = join_all((0..50).map(|n| lookups.ask(question(base, n)))).await;
@@ -149,7 +153,9 @@ pub async fn those_who_wait_together_share_a_commit(pool: &PgPool) {
 }
 
 /// A question that Postgres refuses fails alone, and nothing of it leaves.
-pub async fn a_footprint_that_cannot_be_written_holds_back_its_own_answer_alone(pool: &PgPool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_footprint_that_cannot_be_written_holds_back_its_own_answer_alone() {
+    let pool = &crate::support::database().await;
     let base = base();
     let refused = Question { client_reference: "nul \0 in it".into(), ..question(base, 1) };
     let answers = answer_all(pool, &clock(), vec![question(base, 0), refused, question(base, 2)]).await;
@@ -163,7 +169,9 @@ pub async fn a_footprint_that_cannot_be_written_holds_back_its_own_answer_alone(
 }
 
 /// A row that contradicts itself names its place, and its neighbours are answered.
-pub async fn an_inconsistent_row_is_the_error_of_its_own_subject(pool: &PgPool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inconsistent_row_is_the_error_of_its_own_subject() {
+    let pool = &crate::support::database().await;
     let base = base();
     for n in [1, 2] {
         insert_subject(pool, base + n).await;
@@ -186,7 +194,9 @@ pub async fn an_inconsistent_row_is_the_error_of_its_own_subject(pool: &PgPool) 
 }
 
 /// Footprints are added and never changed or removed.
-pub async fn footprints_cannot_be_changed(pool: &PgPool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn footprints_cannot_be_changed() {
+    let pool = &crate::support::database().await;
     let base = base();
     answer_all(pool, &clock(), vec![question(base, 0)]).await.remove(0).unwrap();
     for statement in [
@@ -201,7 +211,9 @@ pub async fn footprints_cannot_be_changed(pool: &PgPool) {
 }
 
 /// Without the system scope nobody is known, and nobody can be added.
-pub async fn people_are_visible_to_the_system_alone(pool: &PgPool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_visible_to_the_system_alone() {
+    let pool = &crate::support::database().await;
     let base = base();
     insert_subject(pool, base + 1).await;
     insert_account(pool, base + 1, "plan").await;

@@ -140,11 +140,7 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
         return Err(Problem::new(ProblemKind::Unprocessable)
             .detail("This server takes account_snapshot; the other datasets are not open yet."));
     }
-    let declared = Declared {
-        schema_version: Some(envelope.schema_version.clone()),
-        environment: envelope.environment,
-        ..Declared::new(envelope.dataset, envelope.mode, Some(envelope.period_end))
-    };
+    let declared = Declared::from(envelope);
     let admission = Admission {
         contributor_active: !contributor.suspended,
         dataset_in_scope: contributor.terms.datasets.contains(&envelope.dataset),

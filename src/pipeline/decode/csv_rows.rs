@@ -92,5 +92,13 @@ fn read_header(record: &StringRecord) -> Result<CsvHeader, Fault> {
 
 fn header_fault(error: &HeaderError) -> Fault {
     let code = if error.unknown.is_empty() && error.duplicate.is_empty() { Code::F006 } else { Code::F005 };
-    Fault::file(code, error.to_string())
+    Fault::file(code, described(error))
+}
+
+/// Every fault of the header in one sentence, names only where they look like names.
+fn described(error: &HeaderError) -> String {
+    let unknown = error.unknown.iter().map(|(position, name)| format!("column {position} {name} is unknown"));
+    let duplicate = error.duplicate.iter().map(|field| format!("column {field} is there twice"));
+    let missing = error.missing.iter().map(|field| format!("column {field} is missing"));
+    unknown.chain(duplicate).chain(missing).collect::<Vec<_>>().join("; ")
 }

@@ -58,7 +58,6 @@ struct ChunkRow {
     number: Range<usize>,
     name: Range<usize>,
     secondary: Option<(Token, IdType, Range<usize>)>,
-    warned: bool,
 }
 
 /// Accepted records, encoded but for their subjects. Holds identifiers in clear for as long as it lives;
@@ -82,7 +81,7 @@ pub struct ChunkBuilder(Chunk);
 impl ChunkBuilder {
     /// Adds a record; `false` when it lacks a required value.
     #[must_use]
-    pub fn add(&mut self, record_no: u64, record: &AccountSnapshot<'_>, person: &Person<'_>, warned: bool) -> bool {
+    pub fn add(&mut self, record_no: u64, record: &AccountSnapshot<'_>, person: &Person<'_>) -> bool {
         let chunk = &mut self.0;
         let start = chunk.accounts.bytes.len();
         if staging::write_account(&mut chunk.accounts, record_no, record).is_none() {
@@ -102,7 +101,6 @@ impl ChunkBuilder {
                 .secondary
                 .as_ref()
                 .map(|(token, id_type, number)| (*token, *id_type, append(&mut chunk.text, number))),
-            warned,
         };
         chunk.rows.push(row);
         true
@@ -173,7 +171,6 @@ impl Chunk {
             if let Some(finding) = self.write_secondary(&mut tuple, row, subject, known, keys)? {
                 late.push((row.record_no, finding));
             }
-            tuple.boolean(row.warned);
         }
         Ok((tuple.bytes, late))
     }

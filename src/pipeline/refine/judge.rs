@@ -140,13 +140,12 @@ impl<'a> Judge<'a> {
         let Some(identity) = checked else {
             return Err(Fault::Ours(format!("record {record_no} passed every rule without an identity")));
         };
-        let warned = !self.findings.is_empty();
-        if warned {
+        if !self.findings.is_empty() {
             self.reading.warned.set(record_no);
         }
         let person = Person::new(self.keys, &record, &identity);
         self.reading.row_set.add(record_no, &record, person.token.subject_bytes());
-        if !self.chunk.add(record_no, &record, &person, warned) {
+        if !self.chunk.add(record_no, &record, &person) {
             return Err(Fault::Ours(format!("record {record_no} passed every rule without its required fields")));
         }
         if self.chunk.is_full() { self.flush_chunk() } else { Ok(()) }

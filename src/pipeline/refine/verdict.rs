@@ -11,7 +11,7 @@ use super::tally::{Sample, Tally};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::staging;
 use crate::domain::batch::{Counts, State};
-use crate::domain::contract::Terms;
+use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::{Declared, FileFacts, check_file};
@@ -66,12 +66,13 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_outstanding: totals.sum_outstanding,
         sum_overdue: totals.sum_overdue,
         count_by_status: totals.count_by_status(),
-        money_forms_mixed: money.is_mixed(),
+        // Where a unit was declared, the forms say nothing.
+        money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
         ..FileFacts::default()
     };
     let file_findings = match file_fault {
         Some(fault) => vec![fault],
-        None => check_file(&facts, &declared(batch), terms, received_on(batch)),
+        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
     };
     for finding in &file_findings {
         tally.add(finding, || file_sample(finding));
@@ -108,21 +109,6 @@ fn count(facts: &FileFacts, state: State, warned: u64) -> Counts {
 
 fn received_on(batch: &Batch) -> chrono::NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
-}
-
-/// The declaration that file rules compare with. Digest and length were checked before the receipt.
-pub fn declared(batch: &Batch) -> Declared {
-    let envelope = &batch.envelope;
-    Declared {
-        schema_version: Some(envelope.schema_version.clone()),
-        sequence_no: envelope.sequence_no,
-        nil_return: envelope.nil_return,
-        record_count: envelope.record_count,
-        sum_outstanding: envelope.sum_outstanding,
-        sum_overdue: envelope.sum_overdue,
-        count_by_status: envelope.count_by_status.clone(),
-        ..Declared::new(batch.dataset, batch.mode, Some(batch.period_end))
-    }
 }
 
 /// Takes records out of staging; gives back their account references.

@@ -1,4 +1,12 @@
-//! What stories share: databases, an object store.
+//! What stories share: databases, an object store, a whole app.
 
+pub mod app;
 pub mod database;
 pub mod objects;
+pub mod records;
+
+/// A migrated database of the caller's own, in system scope.
+pub async fn database() -> sqlx::PgPool {
+    // Leaked on purpose: the pool outlives the handle, and the private server goes with the process.
+    Box::leak(Box::new(database::fresh_database().await)).pool.clone()
+}

@@ -113,3 +113,9 @@ fn a_rule_is_shown_with_its_severity_level_and_field_names() {
     let waiting = serde_json::to_value(RuleView::from(rule(Code::X028).unwrap())).unwrap();
     assert_eq!(waiting["waits_for"], "account-history");
 }
+
+#[test]
+fn the_required_fields_are_those_of_the_contract() {
+    let named: BTreeSet<_> = rule(Code::V001).unwrap().fields.iter().copied().collect();
+    assert_eq!(named, crate::domain::contract::spec::REQUIRED.iter().collect());
+}

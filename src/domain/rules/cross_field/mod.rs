@@ -91,12 +91,11 @@ pub const ROW_RULES: &[RowRule] = &[
     of_values(Code::X031, x031),
 ];
 
-/// Runs every cross-field rule over one row. `findings` holds what the field rules already found in this
-/// row, and nothing of another row; what the cross-field rules find is added to it.
+/// Runs every cross-field rule over one row and adds what they find to `findings`.
 pub fn check_row(record: &AccountSnapshot<'_>, context: &RowContext<'_>, findings: &mut Vec<Finding>) {
     for rule in ROW_RULES {
         if let Some(finding) = (rule.check)(record, context)
-            && !(rule.about_absence && reads_an_unreadable_cell(rule.code, findings))
+            && !(rule.about_absence && reads_an_unreadable_cell(rule.code, record))
         {
             findings.push(finding);
         }
@@ -105,13 +104,9 @@ pub fn check_row(record: &AccountSnapshot<'_>, context: &RowContext<'_>, finding
 
 /// Whether a field that the rule reads was sent but not understood. Then its absence from the record is our
 /// reading, not the contributor's omission, and the field rule's finding says what to mend.
-fn reads_an_unreadable_cell(code: Code, findings: &[Finding]) -> bool {
+fn reads_an_unreadable_cell(code: Code, record: &AccountSnapshot<'_>) -> bool {
     let reads = super::rule(code).map_or(&[][..], |rule| rule.fields);
-    findings.iter().any(|finding| {
-        matches!(finding.code, Code::V002 | Code::V003 | Code::V004)
-            && finding.rejects()
-            && finding.field.is_some_and(|field| reads.contains(&field))
-    })
+    reads.iter().any(|field| record.was_unreadable(*field))
 }
 
 #[cfg(test)]

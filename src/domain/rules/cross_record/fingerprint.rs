@@ -155,6 +155,8 @@ fn write_facts(record: &AccountSnapshot<'_>, buffer: &mut Vec<u8>) {
         holder_role: _,
         // How we came by the status date is not what the row says.
         status_date_defaulted: _,
+        // A row with an unreadable cell was rejected before it could come here.
+        unreadable: _,
         account_ref,
         product_type,
         portfolio_type,

@@ -39,6 +39,8 @@ pub struct RowSetOutcome {
     pub duplicates: Vec<u64>,
     /// Findings about rows that stay: warnings, and I016, which holds the batch.
     pub warnings: Vec<(u64, Finding)>,
+    /// The most days for which the batch has one holder's account; 0 for a batch without rows.
+    pub most_snapshots: u32,
 }
 
 /// Collects the rows of one batch that passed the rules about single rows. Takes less than 100 bytes a row.
@@ -157,7 +159,10 @@ impl RowSet {
         each_group(kept, |e| (e.subject, e.origin), warn_of_twin_accounts);
         each_group(kept, |e| e.subject, hold_a_crowded_subject);
 
-        outcome(self.entries)
+        kept.sort_unstable_by_key(|e| (e.account, e.subject));
+        let most = kept.chunk_by(|a, b| (a.account, a.subject) == (b.account, b.subject)).map(<[Entry]>::len).max();
+        let most_snapshots = most.unwrap_or(0) as u32;
+        RowSetOutcome { most_snapshots, ..outcome(self.entries) }
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use crate::domain::contract::{AccountStatus, Dataset, Environment, Field, Mode, Terms};
+use crate::domain::envelope::Envelope;
 use crate::domain::finding::Finding;
 use crate::domain::money::Sen;
 
@@ -54,6 +55,23 @@ impl Declared {
             sum_outstanding: None,
             sum_overdue: None,
             count_by_status: None,
+        }
+    }
+}
+
+impl From<&Envelope> for Declared {
+    /// The envelope's part; digest and length come with the request's headers.
+    fn from(envelope: &Envelope) -> Declared {
+        Declared {
+            schema_version: Some(envelope.schema_version.clone()),
+            environment: envelope.environment,
+            sequence_no: envelope.sequence_no,
+            nil_return: envelope.nil_return,
+            record_count: envelope.record_count,
+            sum_outstanding: envelope.sum_outstanding,
+            sum_overdue: envelope.sum_overdue,
+            count_by_status: envelope.count_by_status.clone(),
+            ..Declared::new(envelope.dataset, envelope.mode, Some(envelope.period_end))
         }
     }
 }

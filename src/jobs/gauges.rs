@@ -1,0 +1,36 @@
+//! What the queue and the batches look like from outside, for the metrics.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::db::{batches, jobs};
+use crate::domain::batch::State;
+use crate::error::Result;
+
+/// How old a gauge may be.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Keeps the gauges up to date until the task is dropped.
+pub async fn keep(app: &App) {
+    loop {
+        if let Err(error) = update(app).await {
+            tracing::debug!(%error, "gauges keep their last value");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn update(app: &App) -> Result<()> {
+    let stats = jobs::stats(&app.db.system).await?;
+    metrics::gauge!("etr_jobs", "state" => "queued").set(stats.queued as f64);
+    metrics::gauge!("etr_jobs", "state" => "dead").set(stats.dead as f64);
+    metrics::gauge!("etr_leased_lanes").set(stats.leased_lanes as f64);
+    metrics::gauge!("etr_oldest_lease_seconds").set(stats.oldest_lease_seconds);
+    metrics::gauge!("etr_oldest_queued_seconds").set(stats.oldest_queued_seconds);
+    let counts = batches::count_by_state(&app.db.system).await?;
+    for state in State::ALL {
+        let count = counts.iter().find(|(word, _)| word == state.as_str()).map_or(0, |(_, count)| *count);
+        metrics::gauge!("etr_batches", "state" => state.as_str()).set(count as f64);
+    }
+    Ok(())
+}

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use etrplus::commands::{client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work};
+use etrplus::commands::{
+    client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work,
+};
 use etrplus::config::Config;
 use etrplus::telemetry;
 

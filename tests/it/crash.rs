@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use chrono::{Datelike as _, NaiveDate, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use etrplus::domain::contract::Terms;
 use etrplus::jobs::runner;
 use etrplus::pipeline::sweep;
@@ -20,7 +20,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::fleet::{Fleet, Process, until};
+use crate::support::fleet::{Fleet, Process, period_end, until};
 use crate::support::records::{account_with, ndjson};
 use crate::support::wire::{Acknowledged, WireClient};
 
@@ -52,11 +52,6 @@ impl Chance {
         eprintln!("ETR_CRASH_SEED={seed}");
         seed
     }
-}
-
-/// The end of last month: open for reports whenever the tests run.
-fn period_end() -> NaiveDate {
-    Utc::now().date_naive().with_day(1).unwrap() - TimeDelta::days(1)
 }
 
 fn query() -> String {

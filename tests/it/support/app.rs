@@ -90,7 +90,11 @@ impl TestApp {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> TestApp {
-        let database = fresh_database().await;
+        TestApp::start_on(fresh_database().await, change).await
+    }
+
+    /// On a database that the story has in hand.
+    pub async fn start_on(database: TestDatabase, change: impl FnOnce(&mut Config)) -> TestApp {
         let mut config = config(&database.url);
         config.s3 = objects::s3().await;
         change(&mut config);

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{Datelike as _, NaiveDate, TimeDelta, Utc};
 use etrplus::access::Scope;
 use etrplus::access::registry::{NewClient, NewContributor, NewCredential, Registry};
 use etrplus::app::App;
@@ -33,7 +34,7 @@ pub struct Fleet {
     pub pool: PgPool,
     variables: BTreeMap<String, String>,
     // Dropped in this order: the server before its directory.
-    pub postgres: Postgres,
+    pub postgres: Option<Postgres>,
     folder: TempDir,
 }
 
@@ -42,7 +43,7 @@ impl Fleet {
     pub async fn start(more: &[(&str, &str)]) -> Fleet {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let postgres = durable_postgres(&folder.path().join("postgres")).await;
+        let postgres = durable_postgres(&home_in(folder.path())).await;
         let url = postgres.database_url();
         let pool = PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
         MIGRATOR.run(&pool).await.unwrap();
@@ -60,7 +61,12 @@ impl Fleet {
             variables.insert(name.into(), value.into());
         }
         let app = wire(Config::from_variables(&variables).unwrap(), Clock::System).await;
-        Fleet { app, pool, variables, postgres, folder }
+        Fleet { app, pool, variables, postgres: Some(postgres), folder }
+    }
+
+    /// Where Postgres lives.
+    pub fn home(&self) -> PathBuf {
+        home_in(self.folder.path())
     }
 
     /// A contributor's system with the right to send batches, or, without terms, a risk engine.
@@ -119,6 +125,10 @@ impl Fleet {
         process.start();
         process
     }
+}
+
+fn home_in(folder: &Path) -> PathBuf {
+    folder.join("postgres")
 }
 
 /// As `etrplus dev` runs it, with every commit waiting for the disk.
@@ -211,6 +221,11 @@ impl Drop for Process {
             self.kill();
         }
     }
+}
+
+/// The end of last month: processes have the clock of the machine, and this is open for reports at any time.
+pub fn period_end() -> NaiveDate {
+    Utc::now().date_naive().with_day(1).unwrap() - TimeDelta::days(1)
 }
 
 /// Looks again until something is so. Half a minute is more than anything here takes.

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod database;
 pub mod objects;
+pub mod packed;
 pub mod records;
 
 /// A migrated database of the caller's own, in system scope.

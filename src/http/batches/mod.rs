@@ -72,7 +72,11 @@ pub async fn create_batch(
     // A task of its own: when the caller hangs up, what was begun is finished or undone, never left halfway.
     let task_app = app.clone();
     let accepted = tokio::spawn(async move { accept::accept(&task_app, submission, pieces).await });
-    let accepted = accepted.await.map_err(|error| Error::Internal(format!("accepting: {error}")))??;
+    let accepted = accepted.await.map_err(|error| Error::Internal(format!("accepting: {error}")))?;
+    let accepted = accepted.map_err(|error| match Problem::from(error) {
+        problem if problem.kind() == ProblemKind::ContentDigestMismatch => ContentDigest::wanted(problem),
+        problem => problem,
+    })?;
     answer(&app, accepted, prefer).await
 }
 

@@ -75,9 +75,10 @@ async fn rejected_records_are_explained_without_telling_the_person() {
     let lines: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let places: Vec<u64> = lines.iter().map(|line| line["record_no"].as_u64().unwrap()).collect();
     assert_eq!(places, [2, 3, 4]);
-    assert_eq!(lines[0]["account_ref"], "-2-ACC");
-    let amount = &lines[0]["findings"][0];
-    assert_eq!((&amount["field"], &amount["value_masked"]), (&json!("outstanding"), &json!("-1250")));
+    assert_eq!(lines[0]["account_ref"], "-2-ACC", "{}", answer.text());
+    let findings = lines[0]["findings"].as_array().unwrap();
+    let amount = findings.iter().find(|finding| finding["field"] == "outstanding").unwrap();
+    assert_eq!(amount["value_masked"], "-1250");
     assert_eq!(lines[1]["findings"][0]["value_masked"], "999999-99-9999");
     let text = answer.text();
     for told in ["991340", "5678", "HYPERLINK", "SYNTHETIC", &nric(2)] {
@@ -89,9 +90,9 @@ async fn rejected_records_are_explained_without_telling_the_person() {
     assert!(table.header("content-type").unwrap().starts_with("text/csv"));
     let mut reader = csv::Reader::from_reader(table.body.as_slice());
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let findings: usize = lines.iter().map(|line| line["findings"].as_array().unwrap().len()).sum();
-    assert_eq!(rows.len(), findings);
-    assert_eq!((&rows[0][1], &rows[0][5]), ("'-2-ACC", "'-1250"));
+    let told: usize = lines.iter().map(|line| line["findings"].as_array().unwrap().len()).sum();
+    assert_eq!(rows.len(), told);
+    assert!(rows.iter().any(|row| (&row[1], &row[5]) == ("'-2-ACC", "'-1250")), "{rows:?}");
     let formula = |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     assert!(rows.iter().all(|row| !row.iter().any(formula)), "{rows:?}");
 
@@ -101,7 +102,7 @@ async fn rejected_records_are_explained_without_telling_the_person() {
     let known = Code::parse(first["findings"][0]["code"].as_str().unwrap()).and_then(rule).unwrap();
     assert_eq!(first["findings"][0]["message"], known.message_ms);
     assert_eq!(first["findings"][0]["remedy"], known.remedy_ms);
-    assert_eq!(amount["message"], known.message_en);
+    assert_eq!(findings[0]["message"], known.message_en);
 
     assert_eq!(sender.get_with(&path, &[("accept", "image/png")]).await.expect(406).json()["code"], "not-acceptable");
 }
@@ -235,7 +236,7 @@ async fn a_batch_is_cancelled_before_publication_and_not_after() {
     .fetch_all(&eyes.database.pool)
     .await
     .unwrap();
-    assert_eq!(transitions, ["receiving", "received", "validating", "accepted", "published"]);
+    assert_eq!(transitions, ["received", "validating", "accepted", "published"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

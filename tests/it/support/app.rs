@@ -139,12 +139,18 @@ impl TestApp {
         caller
     }
 
-    /// Does all the work that is waiting; says how many batches there were.
+    /// Does all the work that is waiting; says how many batches there were. None of it may fail.
     pub async fn run_jobs(&self) -> usize {
         let mut done = 0;
         while runner::work_once(&self.app).await.unwrap() {
             done += 1;
         }
+        let failed: Vec<String> =
+            sqlx::query_scalar("/* test.failed */ SELECT last_error FROM jobs WHERE last_error IS NOT NULL")
+                .fetch_all(&self.database.pool)
+                .await
+                .unwrap();
+        assert!(failed.is_empty(), "a batch was not refined: {failed:?}");
         done
     }
 

@@ -46,10 +46,20 @@ fn operations() -> Vec<Operation> {
     let mut operations = Vec::new();
     for (template, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let security = operation["security"].as_array().unwrap_or_else(|| panic!("{method} {template} declares nothing"));
-            let scope = security.first().map(|requirement| requirement["oauth2"][0].as_str().unwrap().parse().unwrap());
-            assert!(operation["operationId"].is_string() && operation["tags"][0].is_string(), "{method} {template}");
-            assert!(operation["responses"]["default"].is_object(), "{method} {template} may fail without a problem");
+            let security = operation["security"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{method} {template} declares nothing"));
+            let scope = security
+                .first()
+                .map(|requirement| requirement["oauth2"][0].as_str().unwrap().parse().unwrap());
+            assert!(
+                operation["operationId"].is_string() && operation["tags"][0].is_string(),
+                "{method} {template}"
+            );
+            assert!(
+                operation["responses"]["default"].is_object(),
+                "{method} {template} may fail without a problem"
+            );
             let method = method.to_uppercase().parse().unwrap();
             operations.push(Operation { method, template: template.clone(), scope });
         }
@@ -77,7 +87,8 @@ fn the_public_operations_are_these_and_no_others() {
 async fn every_other_operation_needs_a_token_with_its_scope() {
     let eyes = TestApp::start().await;
     let contributor = eyes.contributor("sender", patient()).await;
-    let client = eyes.client("all-scopes", contributor.contributor_id, &Scope::ALL, &["CREDIT_APPLICATION"]).await;
+    let client =
+        eyes.client("all-scopes", contributor.contributor_id, &Scope::ALL, &["CREDIT_APPLICATION"]).await;
     let forged = format!("Bearer {}x", client.token);
     let lied_about = format!("Bearer {}", unsigned(&client.token));
     for operation in operations() {
@@ -89,7 +100,9 @@ async fn every_other_operation_needs_a_token_with_its_scope() {
             assert_ne!(status, 403, "{name}");
             continue;
         };
-        for authorization in [None, Some("Bearer wrong"), Some("Basic dXNlcjpwYXNz"), Some(forged.as_str()), Some(&lied_about)] {
+        for authorization in
+            [None, Some("Bearer wrong"), Some("Basic dXNlcjpwYXNz"), Some(forged.as_str()), Some(&lied_about)]
+        {
             let refused = call(&eyes, &operation, authorization).await;
             assert_eq!(refused.status, 401, "{name} with {authorization:?}");
             assert_eq!(refused.json()["code"], "unauthenticated", "{name}");
@@ -98,7 +111,11 @@ async fn every_other_operation_needs_a_token_with_its_scope() {
         // The client has every scope; a token that it asked for without this one does not open the route.
         let others: Vec<Scope> = Scope::ALL.into_iter().filter(|other| *other != scope).collect();
         let refused = call(&eyes, &operation, Some(&bearer(&eyes, &client, &others).await)).await;
-        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (403, &"missing-scope".into()), "{name}");
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json()["code"]),
+            (403, &"missing-scope".into()),
+            "{name}"
+        );
         assert!(refused.header("www-authenticate").unwrap().contains(scope.as_str()), "{name}");
 
         let welcome = call(&eyes, &operation, Some(&bearer(&eyes, &client, &[scope]).await)).await;
@@ -128,7 +145,8 @@ async fn what_is_documented_is_what_is_served() {
     let operations = operations();
     for operation in &operations {
         // No route takes TRACE, so the answer lists what this path takes.
-        let request = Request::builder().method(Method::TRACE).uri(operation.path()).body(Body::empty()).unwrap();
+        let request =
+            Request::builder().method(Method::TRACE).uri(operation.path()).body(Body::empty()).unwrap();
         let refused = eyes.anybody(request).await.expect(405);
         let mut allowed: Vec<&str> = refused.header("allow").unwrap().split(',').map(str::trim).collect();
         allowed.retain(|method| *method != "HEAD");

@@ -16,7 +16,12 @@ use crate::support::records::{account, account_with, csv, ndjson, nric};
 
 /// Two good records, one that contradicts itself (X007) and one whose word is none (V003 or so).
 fn mixed() -> Vec<Value> {
-    vec![account(1), account_with(2, &json!({"dpd": 40})), account(3), account_with(4, &json!({"status": "GONE"}))]
+    vec![
+        account(1),
+        account_with(2, &json!({"dpd": 40})),
+        account(3),
+        account_with(4, &json!({"status": "GONE"})),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +38,10 @@ async fn the_same_records_have_the_same_result_in_every_wrapping() {
         ("csv", Submission::csv(table.clone())),
         ("csv-gzip", Submission::csv(gzip(&table)).header("content-encoding", "gzip")),
         ("csv-zstd-unsaid", Submission::csv(zstd(&table))),
-        ("by-parameter", Submission { headers: Vec::new(), ..Submission::ndjson(lines.clone()) }.with("format=ndjson")),
+        (
+            "by-parameter",
+            Submission { headers: Vec::new(), ..Submission::ndjson(lines.clone()) }.with("format=ndjson"),
+        ),
     ];
     let mut results = Vec::new();
     for (name, submission) in &sent {
@@ -43,7 +51,8 @@ async fn the_same_records_have_the_same_result_in_every_wrapping() {
         report.assert_conservation();
         assert_eq!(report.0["batch"]["bytes"], submission.body.len(), "{name}: bytes as received");
         let rejects = sender.get(&format!("/v1/batches/{}/rejects", report.id())).await.expect(200).text();
-        let result = [&report.0["rules"], &report.0["totals"], &report.0["batch"]["counts"]].map(Value::to_string);
+        let result =
+            [&report.0["rules"], &report.0["totals"], &report.0["batch"]["counts"]].map(Value::to_string);
         results.push((name, report.state().to_owned(), result, rejects));
     }
     let (_, state, result, rejects) = &results[0];
@@ -104,7 +113,10 @@ async fn rejected_records_are_explained_without_telling_the_person() {
     assert_eq!(first["findings"][0]["remedy"], known.remedy_ms);
     assert_eq!(findings[0]["message"], known.message_en);
 
-    assert_eq!(sender.get_with(&path, &[("accept", "image/png")]).await.expect(406).json()["code"], "not-acceptable");
+    assert_eq!(
+        sender.get_with(&path, &[("accept", "image/png")]).await.expect(406).json()["code"],
+        "not-acceptable"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,8 +142,18 @@ async fn records_that_repeat_or_contradict_each_other() {
     let primary = json!({"account_ref": "ACC-000009"});
     let cases = [
         ("S001 word for word", vec![account(1), account(1)], ("S001", 1), [2, 1, 0, 1]),
-        ("S001 contradicting", vec![account(2), account_with(2, &json!({"outstanding": 1}))], ("S001", 2), [2, 0, 2, 0]),
-        ("S003 two primary holders", vec![account_with(3, &primary), account_with(4, &primary)], ("S003", 2), [2, 0, 2, 0]),
+        (
+            "S001 contradicting",
+            vec![account(2), account_with(2, &json!({"outstanding": 1}))],
+            ("S001", 2),
+            [2, 0, 2, 0],
+        ),
+        (
+            "S003 two primary holders",
+            vec![account_with(3, &primary), account_with(4, &primary)],
+            ("S003", 2),
+            [2, 0, 2, 0],
+        ),
         ("S003 no primary holder", vec![account_with(5, &joint)], ("S003", 1), [1, 0, 1, 0]),
     ];
     for (name, records, (code, hits), [received, accepted, rejected, duplicate]) in cases {
@@ -191,7 +213,10 @@ async fn a_suspicious_batch_is_held_until_it_is_confirmed() {
 
     eyes.run_jobs().await;
     let after = sender.report(report.id()).await;
-    assert_eq!((&after["batch"]["state"], &after["batch"]["counts"]["accepted"]), (&json!("published"), &json!(51)));
+    assert_eq!(
+        (&after["batch"]["state"], &after["batch"]["counts"]["accepted"]),
+        (&json!("published"), &json!(51))
+    );
     assert_eq!(after["hold_explanation"], explanation);
     let again = sender.post_json(&confirm, &json!({"explanation": explanation})).await.expect(409).json();
     assert_eq!(again["code"], "illegal-transition");
@@ -258,7 +283,10 @@ async fn a_sender_may_wait_for_the_report() {
     assert_eq!(finished.header("preference-applied"), Some("wait=20"));
     let body = finished.json();
     assert_eq!(finished.header("location"), body["batch"]["links"]["self"].as_str());
-    assert_eq!((&body["batch"]["state"], &body["report"]["batch"]["counts"]["accepted"]), (&json!("published"), &json!(1)));
+    assert_eq!(
+        (&body["batch"]["state"], &body["report"]["batch"]["counts"]["accepted"]),
+        (&json!("published"), &json!(1))
+    );
     // A retry that waits gets the report of the first.
     let replayed = sender.send(&submission.header("prefer", "wait=20")).await.expect(200);
     assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
@@ -286,14 +314,19 @@ async fn the_money_unit_of_a_table_is_declared_or_told_by_the_decimal_point() {
     for (body, parameter, sen) in cases {
         let submission = Submission::csv(body).with("allow_duplicate=true").with(parameter);
         let report = eyes.judged(&sender, &submission).await;
-        assert_eq!(report.0["totals"]["recomputed"]["sum_outstanding_sen"], sen, "{parameter}: {:#}", report.0);
+        assert_eq!(
+            report.0["totals"]["recomputed"]["sum_outstanding_sen"], sen,
+            "{parameter}: {:#}",
+            report.0
+        );
         assert_eq!(report.count("accepted"), 1, "{:#}", report.0);
     }
     // Declared sen has no decimals; NDJSON is always sen.
     let contradicting = Submission::csv(ringgit("600.00", "1200.00")).with("money_unit=SEN");
     let report = eyes.judged(&sender, &contradicting).await;
     assert_eq!(report.rules().get("V002"), Some(&1), "{:#}", report.0);
-    let refused = sender.send(&Submission::ndjson(ndjson(&[account(1)])).with("money_unit=SEN")).await.expect(400);
+    let refused =
+        sender.send(&Submission::ndjson(ndjson(&[account(1)])).with("money_unit=SEN")).await.expect(400);
     assert_eq!(refused.json()["errors"][0]["pointer"], "query/money_unit");
 }
 
@@ -333,7 +366,8 @@ async fn batches_are_listed_newest_first_by_filter_and_cursor() {
     let late = sender.submit(&Submission::ndjson(ndjson(&[account(6)]))).await;
     let (second, next) = ids_on(&sender, &format!("/v1/batches?limit=2&cursor={cursor}")).await;
     assert_eq!(second, sent[2..4]);
-    let (third, end) = ids_on(&sender, &format!("/v1/batches?limit=2&cursor={}", next.as_str().unwrap())).await;
+    let (third, end) =
+        ids_on(&sender, &format!("/v1/batches?limit=2&cursor={}", next.as_str().unwrap())).await;
     assert_eq!((third.as_slice(), end), (&sent[4..], Value::Null));
     assert_eq!(ids_on(&sender, "/v1/batches?limit=1").await.0, [late]);
 
@@ -341,8 +375,11 @@ async fn batches_are_listed_newest_first_by_filter_and_cursor() {
     let owner = sender.contributor_id.unwrap().0;
     let position: BatchId = sent[1].parse().unwrap();
     let elsewhere = Cursors { keys: &eyes.app.keys, list: "clients", owner }.seal(&position).unwrap();
-    let forged = if cursor.starts_with('I') { format!("J{}", &cursor[1..]) } else { format!("I{}", &cursor[1..]) };
-    for (caller, cursor) in [(&sender, &forged), (&sender, &elsewhere), (&other, &cursor), (&sender, &"x".to_owned())] {
+    let forged =
+        if cursor.starts_with('I') { format!("J{}", &cursor[1..]) } else { format!("I{}", &cursor[1..]) };
+    for (caller, cursor) in
+        [(&sender, &forged), (&sender, &elsewhere), (&other, &cursor), (&sender, &"x".to_owned())]
+    {
         let refused = caller.get(&format!("/v1/batches?cursor={cursor}")).await.expect(400).json();
         assert_eq!(refused["code"], "invalid-cursor");
     }

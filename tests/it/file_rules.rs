@@ -31,7 +31,8 @@ fn named_column(text: &str, from: &str, to: &str) -> Vec<u8> {
 fn assert_file_rejected(name: &str, report: &Report, code: &str) {
     report.assert_conservation();
     assert_eq!(report.state(), "rejected", "{name}: {:#}", report.0);
-    let found: Vec<_> = report.rules().into_keys().filter(|found| found.starts_with('F')).map(str::to_owned).collect();
+    let found: Vec<_> =
+        report.rules().into_keys().filter(|found| found.starts_with('F')).map(str::to_owned).collect();
     assert_eq!(found, [code], "{name}: {:#}", report.0);
     assert_eq!(report.count("unprocessed"), report.count("received") - report.count("rejected"), "{name}");
     assert_eq!(report.count("warned"), 0, "{name}");
@@ -55,16 +56,41 @@ async fn a_file_that_cannot_be_read_says_where() {
         ("UTF-16", Submission::ndjson(b"\xFF\xFE{\0}\0".to_vec()), "F004", "line 1"),
         ("NUL", Submission::ndjson([&lines[..], b"{\0}\n"].concat()), "F004", "line 3"),
         ("NUL in CSV", Submission::csv(table.replace("SUBJECT", "SUB\0JECT")), "F004", "line 2"),
-        ("no gzip", Submission::ndjson(ndjson(&good(3, 4))).header("content-encoding", "gzip"), "F004", "damaged"),
-        ("no zstd", Submission::ndjson(ndjson(&good(5, 6))).header("content-encoding", "zstd"), "F004", "damaged"),
+        (
+            "no gzip",
+            Submission::ndjson(ndjson(&good(3, 4))).header("content-encoding", "gzip"),
+            "F004",
+            "damaged",
+        ),
+        (
+            "no zstd",
+            Submission::ndjson(ndjson(&good(5, 6))).header("content-encoding", "zstd"),
+            "F004",
+            "damaged",
+        ),
         ("cut gzip", Submission::ndjson(packed[..packed.len() / 2].to_vec()), "F004", "damaged"),
         ("gzip with a tail", Submission::ndjson([&packed[..], b"and more"].concat()), "F004", "damaged"),
         ("gzip bomb", Submission::ndjson(gzip(&vec![b'\n'; 8 << 20])), "F004", "received byte"),
         ("zstd bomb", Submission::ndjson(zstd(&vec![b'\n'; 8 << 20])), "F004", "received byte"),
-        ("unknown key", Submission::ndjson(ndjson(&[account(1), account_with(2, &json!({"race": "x"}))])), "F005", "race"),
+        (
+            "unknown key",
+            Submission::ndjson(ndjson(&[account(1), account_with(2, &json!({"race": "x"}))])),
+            "F005",
+            "race",
+        ),
         ("key twice", Submission::ndjson(field_twice), "F005", "dpd twice"),
-        ("unknown column", Submission::csv(named_column(&table, "dpd", "days_late")), "F005", "column 4 days_late"),
-        ("column twice", Submission::csv(named_column(&table, "dpd", "overdue")), "F005", "overdue is there twice"),
+        (
+            "unknown column",
+            Submission::csv(named_column(&table, "dpd", "days_late")),
+            "F005",
+            "column 4 days_late",
+        ),
+        (
+            "column twice",
+            Submission::csv(named_column(&table, "dpd", "overdue")),
+            "F005",
+            "overdue is there twice",
+        ),
         ("no header", Submission::csv(table.split_once('\n').unwrap().1), "F005", "not a column name"),
         ("missing column", Submission::csv(without("dpd")), "F006", "dpd is missing"),
     ];
@@ -89,17 +115,25 @@ async fn what_a_file_declares_is_what_it_holds() {
         ("one record fewer", all.replace("count=3", "count=2"), "F008", "declared 2, found 3"),
         ("one sen more", all.replace("180000", "180001"), "F009", "declared 180001, found 180000"),
         ("overdue", all.replace("sen=7", "sen=0"), "F009", "declared 0, found 7"),
-        ("a status more", all.replace("ACTIVE:3", "ACTIVE:2,SETTLED:1"), "F009", "ACTIVE: declared 2, found 3"),
+        (
+            "a status more",
+            all.replace("ACTIVE:3", "ACTIVE:2,SETTLED:1"),
+            "F009",
+            "ACTIVE: declared 2, found 3",
+        ),
         ("a status left out", all.replace("ACTIVE:3", "SETTLED:0"), "F009", "ACTIVE: declared 0, found 3"),
         ("nil return with records", "nil_return=true".into(), "F008", "declared 0, found 3"),
     ];
     for (name, envelope, code, detail) in cases {
-        let report = eyes.judged(&sender, &Submission::ndjson(three.clone()).with(&envelope).with("allow_duplicate=true")).await;
+        let report = eyes
+            .judged(&sender, &Submission::ndjson(three.clone()).with(&envelope).with("allow_duplicate=true"))
+            .await;
         assert_file_rejected(name, &report, code);
         assert_eq!((report.count("rejected"), report.count("unprocessed")), (1, 2), "{name}");
         assert!(report.sample(code)["detail"].as_str().unwrap().ends_with(detail), "{:#}", report.0);
     }
-    let report = eyes.judged(&sender, &Submission::ndjson(three).with(all).with("allow_duplicate=true")).await;
+    let report =
+        eyes.judged(&sender, &Submission::ndjson(three).with(all).with("allow_duplicate=true")).await;
     report.assert_conservation();
     assert_eq!((report.state(), report.count("accepted")), ("published", 2));
     assert_eq!(report.0["totals"]["declared"], report.0["totals"]["recomputed"]);
@@ -164,7 +198,9 @@ async fn an_envelope_that_cannot_stand_is_refused_unread() {
     let stranger = eyes.contributor("stranger", narrow).await;
     assert_refused(&stranger, &on("2026-10-31"), 403, "F001").await;
 
-    for wrong in ["record_count=-1", "count_by_status=ACTIVE", "count_by_status=GONE:1", "sha256=abc", "records=3"] {
+    for wrong in
+        ["record_count=-1", "count_by_status=ACTIVE", "count_by_status=GONE:1", "sha256=abc", "records=3"]
+    {
         let refused = sender.send(&on("2026-10-31").with(wrong)).await.expect(400).json();
         assert_eq!(refused["code"], "invalid-query", "{wrong}");
     }
@@ -194,7 +230,11 @@ async fn caps_hold_at_their_number() {
         let blank = " ".repeat(bytes - line.len());
         line.replacen(',', &format!(",{blank}"), 1)
     };
-    for submission in [Submission::ndjson(ndjson(&good(1, 3))), Submission::ndjson(long(600)), Submission::csv(csv(&good(5, 7)))] {
+    for submission in [
+        Submission::ndjson(ndjson(&good(1, 3))),
+        Submission::ndjson(long(600)),
+        Submission::csv(csv(&good(5, 7))),
+    ] {
         let report = eyes.judged(&sender, &submission).await;
         assert_eq!(report.state(), "published", "{:#}", report.0);
     }
@@ -227,10 +267,20 @@ async fn a_share_of_rejects_is_allowed_up_to_the_threshold_itself() {
     let sender = eyes.contributor("sender", Terms::default()).await;
     // Five in a hundred may be rejected, and two in a hundred for their identifiers.
     let mixed = |records: u32, bads: u32, nobodies: u32| {
-        let record = |n| if n <= bads { bad(n) } else if n <= bads + nobodies { nobody(n) } else { account(n) };
+        let record = |n| {
+            if n <= bads {
+                bad(n)
+            } else if n <= bads + nobodies {
+                nobody(n)
+            } else {
+                account(n)
+            }
+        };
         Submission::ndjson(ndjson(&(1..=records).map(record).collect::<Vec<_>>()))
     };
-    for (submission, rejected) in [(mixed(20, 1, 0), 1), (mixed(40, 2, 0), 2), (mixed(50, 0, 1), 1), (mixed(100, 3, 2), 5)] {
+    for (submission, rejected) in
+        [(mixed(20, 1, 0), 1), (mixed(40, 2, 0), 2), (mixed(50, 0, 1), 1), (mixed(100, 3, 2), 5)]
+    {
         let report = eyes.judged(&sender, &submission).await;
         report.assert_conservation();
         assert_eq!((report.state(), report.count("rejected")), ("published", rejected), "{:#}", report.0);
@@ -246,7 +296,11 @@ async fn a_share_of_rejects_is_allowed_up_to_the_threshold_itself() {
         assert_eq!(report.sample(code)["detail"], detail);
         assert_eq!(report.0["thresholds"], json!({"reject_bps": 500, "identity_reject_bps": 200}));
         let lines = sender.get(&format!("/v1/batches/{}/rejects", report.id())).await.expect(200).text();
-        assert_eq!(lines.lines().count() as i64, report.count("rejected"), "{name}: each reject has its line all the same");
+        assert_eq!(
+            lines.lines().count() as i64,
+            report.count("rejected"),
+            "{name}: each reject has its line all the same"
+        );
     }
 }
 
@@ -255,7 +309,9 @@ async fn one_whole_book_of_a_period_at_a_time() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", Terms::default()).await;
     let other = eyes.contributor("other", Terms::default()).await;
-    let on = |mode: &str, n: u32| Submission::ndjson(ndjson(&[account(n)])).period(mode, "2026-10-31".parse().unwrap());
+    let on = |mode: &str, n: u32| {
+        Submission::ndjson(ndjson(&[account(n)])).period(mode, "2026-10-31".parse().unwrap())
+    };
     let first = sender.submit(&on("FULL", 1)).await;
     for mode in ["FULL", "REPLACE"] {
         let refused = sender.send(&on(mode, 2)).await.expect(409).json();
@@ -265,7 +321,9 @@ async fn one_whole_book_of_a_period_at_a_time() {
     // Any number of DELTAs, another period, another contributor.
     sender.submit(&on("DELTA", 3)).await;
     sender.submit(&on("DELTA", 4)).await;
-    sender.submit(&Submission::ndjson("").period("FULL", "2026-09-30".parse().unwrap()).with("nil_return=true")).await;
+    sender
+        .submit(&Submission::ndjson("").period("FULL", "2026-09-30".parse().unwrap()).with("nil_return=true"))
+        .await;
     other.submit(&on("FULL", 5)).await;
     // When it has come to an end the next may come.
     eyes.run_jobs().await;

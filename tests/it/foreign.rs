@@ -16,13 +16,16 @@ use crate::support::records::{account, account_with, ndjson};
 /// Status, headers and body of an answer without what differs from request to request.
 fn told(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let request_id = answer.header("x-request-id").unwrap();
-    let headers = answer.headers.iter().filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()));
-    let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let headers =
+        answer.headers.iter().filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()));
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
     (answer.status.as_u16(), headers, answer.text().replace(request_id, "(request)"))
 }
 
 async fn ask(caller: &Caller, method: &Method, path: &str) -> Answer {
-    let body = if path.ends_with("/confirm") { r#"{"explanation": "Checked by hand, all correct."}"# } else { "" };
+    let body =
+        if path.ends_with("/confirm") { r#"{"explanation": "Checked by hand, all correct."}"# } else { "" };
     caller.request(method.clone(), path, &[("content-type", "application/json")], body).await
 }
 
@@ -50,7 +53,11 @@ async fn a_foreign_batch_is_byte_equal_to_a_missing_one() {
         for id in [received.as_str(), &published].into_iter().chain(malformed) {
             assert_eq!(told(&ask(&stranger, method, &path(id)).await), nothing, "{method} {rest} of {id}");
         }
-        assert_ne!(ask(&owner, method, &path(&published)).await.status, 404, "{method} {rest} exists for its owner");
+        assert_ne!(
+            ask(&owner, method, &path(&published)).await.status,
+            404,
+            "{method} {rest} exists for its owner"
+        );
     }
     assert_eq!(owner.batch(&received).await["state"], "published", "nobody cancelled it");
 }
@@ -96,9 +103,13 @@ async fn row_level_security_alone_holds_the_line() {
     for table in &tables {
         let mut system = eyes.database.pool.acquire().await.unwrap();
         let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();
-        assert!(all.contains(&Some(theirs.0)) && all.contains(&Some(ours.0)), "the story has no rows in {table}");
+        assert!(
+            all.contains(&Some(theirs.0)) && all.contains(&Some(ours.0)),
+            "the story has no rows in {table}"
+        );
 
-        let visible: BTreeSet<_> = if hidden.contains(&table.as_str()) { [].into() } else { [Some(ours.0)].into() };
+        let visible: BTreeSet<_> =
+            if hidden.contains(&table.as_str()) { [].into() } else { [Some(ours.0)].into() };
         let mut tx = eyes.app.db.as_contributor(ours).await.unwrap();
         let seen = owners(&mut tx, format!("SELECT contributor_id FROM {table}")).await.unwrap();
         assert_eq!(seen, visible, "SELECT on {table}");
@@ -113,7 +124,10 @@ async fn row_level_security_alone_holds_the_line() {
 
         // Nor can a row be pushed over to somebody else, or taken away from them.
         let mut tx = eyes.app.db.as_contributor(ours).await.unwrap();
-        let given = sqlx::query(AssertSqlSafe(format!("UPDATE {table} SET contributor_id = $1"))).bind(theirs).execute(&mut *tx).await;
+        let given = sqlx::query(AssertSqlSafe(format!("UPDATE {table} SET contributor_id = $1")))
+            .bind(theirs)
+            .execute(&mut *tx)
+            .await;
         assert!(given.map_or(true, |done| done.rows_affected() == 0), "{table}: rows were given away");
         tx.rollback().await.unwrap();
         let mut tx = eyes.app.db.as_contributor(ours).await.unwrap();
@@ -149,9 +163,16 @@ async fn without_a_scope_there_is_nothing() {
     assert!(tables.len() > 12, "{tables:?}");
     let mut tx = eyes.app.db.as_contributor(nobody).await.unwrap();
     for contributor in ["", &nobody.to_string()] {
-        sqlx::query("/* test.nobody */ SELECT set_config('etr.contributor_id', $1, true)").bind(contributor).execute(&mut *tx).await.unwrap();
+        sqlx::query("/* test.nobody */ SELECT set_config('etr.contributor_id', $1, true)")
+            .bind(contributor)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         for table in &tables {
-            let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(&mut *tx).await.unwrap();
+            let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
             assert_eq!(rows, 0, "{table} for \"{contributor}\"");
         }
     }

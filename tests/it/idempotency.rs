@@ -31,7 +31,8 @@ fn one(n: u32) -> Submission {
 async fn a_key_is_one_submission() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", Terms::default()).await;
-    let twin = eyes.client("sender-2", sender.contributor_id, &[Scope::BatchesWrite, Scope::BatchesRead], &[]).await;
+    let twin =
+        eyes.client("sender-2", sender.contributor_id, &[Scope::BatchesWrite, Scope::BatchesRead], &[]).await;
     let submission = one(1).key("k-1");
     let first = sender.send(&submission).await.expect(202);
     assert_eq!(first.header("idempotency-replayed"), None);
@@ -48,7 +49,11 @@ async fn a_key_is_one_submission() {
     sender.send(&submission.clone().key("\"k-1\"")).await.expect(202);
 
     // Other content, or the same under another envelope, is not the same submission.
-    for other in [one(2).key("k-1"), submission.clone().with("record_count=1"), submission.clone().with("allow_duplicate=true")] {
+    for other in [
+        one(2).key("k-1"),
+        submission.clone().with("record_count=1"),
+        submission.clone().with("allow_duplicate=true"),
+    ] {
         assert_eq!(sender.send(&other).await.expect(422).json()["code"], "idempotency-key-reused");
     }
     // Keys belong to a client: another client's key is another key.
@@ -62,7 +67,12 @@ async fn a_key_has_1_to_255_visible_characters() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", Terms::default()).await;
     sender.send(&one(1).key(&"k".repeat(255))).await.expect(202);
-    for refused in [Submission { key: None, ..one(2) }, one(2).key(&"k".repeat(256)), one(2).key(""), one(2).key("two words")] {
+    for refused in [
+        Submission { key: None, ..one(2) },
+        one(2).key(&"k".repeat(256)),
+        one(2).key(""),
+        one(2).key("two words"),
+    ] {
         assert_eq!(sender.send(&refused).await.expect(400).json()["code"], "idempotency-key-required");
     }
     assert_eq!(eyes.batches_by_state().await, [("received".to_owned(), 1)].into());
@@ -76,13 +86,18 @@ async fn a_digest_is_checked_and_a_refused_body_leaves_its_key_free() {
     let sha256 = |body: &[u8]| format!("sha-256=:{}:", BASE64_STANDARD.encode(digest(&SHA256, body)));
     let sha512 = |body: &[u8]| format!("sha-512=:{}:", BASE64_STANDARD.encode(digest(&SHA512, body)));
 
-    for wrong in [sha256(b"other"), sha512(b"other"), format!("{}, {}", sha256(&submission.body), sha512(b"other"))] {
+    for wrong in
+        [sha256(b"other"), sha512(b"other"), format!("{}, {}", sha256(&submission.body), sha512(b"other"))]
+    {
         let refused = sender.send(&submission.clone().header("content-digest", wrong)).await.expect(400);
         assert_eq!(refused.json()["code"], "content-digest-mismatch");
         assert!(refused.header("want-content-digest").is_some_and(|wanted| wanted.contains("sha-256")));
     }
     let hexadecimal = format!("sha256={}", hex::encode(digest(&SHA256, b"other")));
-    assert_eq!(sender.send(&submission.clone().with(&hexadecimal)).await.expect(400).json()["code"], "content-digest-mismatch");
+    assert_eq!(
+        sender.send(&submission.clone().with(&hexadecimal)).await.expect(400).json()["code"],
+        "content-digest-mismatch"
+    );
     for malformed in ["sha-256=abc", "sha-256=:AAAA:", "sha-256"] {
         let refused = sender.send(&submission.clone().header("content-digest", malformed)).await.expect(400);
         assert_eq!(refused.json()["code"], "invalid-content-digest", "{malformed}");
@@ -92,7 +107,8 @@ async fn a_digest_is_checked_and_a_refused_body_leaves_its_key_free() {
     assert_nothing_but_swept(&eyes).await;
 
     // The key was never used up. An algorithm that proves nothing is not looked at.
-    let both = format!("md5=:AAAAAAAAAAAAAAAAAAAAAA==:, {}, {}", sha256(&submission.body), sha512(&submission.body));
+    let both =
+        format!("md5=:AAAAAAAAAAAAAAAAAAAAAA==:, {}, {}", sha256(&submission.body), sha512(&submission.body));
     sender.send(&submission.clone().header("content-digest", both)).await.expect(202);
     assert_eq!(eyes.run_jobs().await, 1);
 }
@@ -251,7 +267,12 @@ async fn crashed_upload(eyes: &TestApp, sender: &Caller, key: &str) -> String {
         id,
         contributor_id,
         client_id: sender.client_id.parse().unwrap(),
-        envelope: Envelope::new(Dataset::AccountSnapshot, Mode::Delta, "2026-10-31".parse().unwrap(), Format::Ndjson),
+        envelope: Envelope::new(
+            Dataset::AccountSnapshot,
+            Mode::Delta,
+            "2026-10-31".parse().unwrap(),
+            Format::Ndjson,
+        ),
         idempotency_key: key.into(),
         content_type: "application/x-ndjson".into(),
         content_encoding: "identity",
@@ -268,7 +289,8 @@ async fn crashed_upload(eyes: &TestApp, sender: &Caller, key: &str) -> String {
 async fn abandoned_uploads_are_swept_with_their_objects() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", Terms::default()).await;
-    let (swept, taken_over) = (crashed_upload(&eyes, &sender, "k-1").await, crashed_upload(&eyes, &sender, "k-2").await);
+    let (swept, taken_over) =
+        (crashed_upload(&eyes, &sender, "k-1").await, crashed_upload(&eyes, &sender, "k-2").await);
 
     // As long as the upload may be alive, its key is taken and nothing is swept.
     assert_eq!(sweep::abandoned_uploads(&eyes.app).await.unwrap(), 0);
@@ -290,7 +312,8 @@ async fn send_with_others(sender: Caller, submission: Submission, gate: Arc<Barr
     gate.wait().await;
     loop {
         let answer = sender.send(&submission).await;
-        let later = answer.status == 503 || answer.status == 409 && answer.json()["code"] == "idempotency-key-in-flight";
+        let later = answer.status == 503
+            || answer.status == 409 && answer.json()["code"] == "idempotency-key-in-flight";
         if !later {
             return answer;
         }
@@ -309,8 +332,10 @@ async fn fifty_identical_submissions_at_once_become_one_batch() {
     let submission = one(1).key("k-1");
     // Two processes share the database and the store; which of them is asked makes no difference.
     let nodes = [sender.clone(), sender.at(&eyes.sibling().await)];
-    let sent = (0..AT_ONCE).map(|n| tokio::spawn(send_with_others(nodes[n % 2].clone(), submission.clone(), Arc::clone(&gate))));
-    let answers: Vec<Answer> = join_all(sent).await.into_iter().map(|answer| answer.unwrap().expect(202)).collect();
+    let sent = (0..AT_ONCE)
+        .map(|n| tokio::spawn(send_with_others(nodes[n % 2].clone(), submission.clone(), Arc::clone(&gate))));
+    let answers: Vec<Answer> =
+        join_all(sent).await.into_iter().map(|answer| answer.unwrap().expect(202)).collect();
 
     let receipt = answers[0].json()["receipt"].clone();
     assert!(answers.iter().all(|answer| answer.json()["receipt"] == receipt));
@@ -325,7 +350,8 @@ async fn fifty_times_the_same_bytes_under_fifty_keys_become_one_batch() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", Terms::default()).await;
     let gate = Arc::new(Barrier::new(AT_ONCE));
-    let sent = (0..AT_ONCE).map(|_| tokio::spawn(send_with_others(sender.clone(), one(1), Arc::clone(&gate))));
+    let sent =
+        (0..AT_ONCE).map(|_| tokio::spawn(send_with_others(sender.clone(), one(1), Arc::clone(&gate))));
     let answers: Vec<Answer> = join_all(sent).await.into_iter().map(Result::unwrap).collect();
 
     let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);

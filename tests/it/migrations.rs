@@ -12,10 +12,22 @@ use crate::support::database::fresh_database;
 /// What is shipped, for good. A new migration adds a line; a line that must change means that a shipped file was
 /// edited: put it back and write a new one.
 const SHIPPED: &[(i64, &str)] = &[
-    (20_261_124_000_000, "2aec17aa819c94f41ee7d8f45fc04eb55348eda1d84bc2937c6dac129227a2883fdf75005bd8a94634a63f531ba9df47"),
-    (20_261_124_000_100, "7281cb74686b7b7a187f79ffa21a5556b7181a85bfe4576a02439785760b9a18726927c04d197fa32132aeb700b7d50f"),
-    (20_261_124_000_200, "ba5228537d9bc819487e3767221910477181780e79bb0d20d79a74d80bf71e25afc9b925b81386b1d25440e077a88b94"),
-    (20_261_124_000_300, "8ca57f6a1799b24283867ed686eadd7baae820c5ae5c1f9c16ef51532896fc4ac84145b2a0c9a46b46826cca8758567d"),
+    (
+        20_261_124_000_000,
+        "2aec17aa819c94f41ee7d8f45fc04eb55348eda1d84bc2937c6dac129227a2883fdf75005bd8a94634a63f531ba9df47",
+    ),
+    (
+        20_261_124_000_100,
+        "7281cb74686b7b7a187f79ffa21a5556b7181a85bfe4576a02439785760b9a18726927c04d197fa32132aeb700b7d50f",
+    ),
+    (
+        20_261_124_000_200,
+        "ba5228537d9bc819487e3767221910477181780e79bb0d20d79a74d80bf71e25afc9b925b81386b1d25440e077a88b94",
+    ),
+    (
+        20_261_124_000_300,
+        "8ca57f6a1799b24283867ed686eadd7baae820c5ae5c1f9c16ef51532896fc4ac84145b2a0c9a46b46826cca8758567d",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {
@@ -27,7 +39,8 @@ fn sample_rows(version: i64) -> Option<String> {
 fn a_shipped_migration_never_changes() {
     let found: Vec<(i64, String)> =
         MIGRATOR.iter().map(|migration| (migration.version, hex::encode(&migration.checksum))).collect();
-    let shipped: Vec<(i64, String)> = SHIPPED.iter().map(|(version, sum)| (*version, (*sum).to_owned())).collect();
+    let shipped: Vec<(i64, String)> =
+        SHIPPED.iter().map(|(version, sum)| (*version, (*sum).to_owned())).collect();
     assert_eq!(found, shipped);
 }
 
@@ -41,9 +54,14 @@ async fn every_migration_applies_onto_filled_tables() {
         MIGRATOR.run_to(version, pool).await.unwrap_or_else(|error| panic!("{version}: {error}"));
         let rows = sample_rows(version);
         let makes_tables = migration.sql.as_str().contains("CREATE TABLE");
-        assert!(rows.is_some() || !makes_tables, "{version} makes tables: fill them in tests/data/migrations/{version}.sql");
+        assert!(
+            rows.is_some() || !makes_tables,
+            "{version} makes tables: fill them in tests/data/migrations/{version}.sql"
+        );
         if let Some(rows) = rows {
-            pool.execute(AssertSqlSafe(rows)).await.unwrap_or_else(|error| panic!("rows of {version}: {error}"));
+            pool.execute(AssertSqlSafe(rows))
+                .await
+                .unwrap_or_else(|error| panic!("rows of {version}: {error}"));
         }
     }
     // Every table has rows, so that a later migration cannot pass by accident.
@@ -55,7 +73,10 @@ async fn every_migration_applies_onto_filled_tables() {
     .unwrap();
     assert!(tables.len() > 12, "{tables:?}");
     for table in tables {
-        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(pool).await.unwrap();
+        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(pool)
+            .await
+            .unwrap();
         assert!(rows > 0, "{table} has no sample rows: add them to the file of the migration that makes it");
     }
 }
@@ -67,8 +88,13 @@ fn dangers(sql: &str) -> Vec<String> {
     let mut dangers = Vec::new();
     for statement in code.split(';').filter(|statement| statement.contains("ALTER TABLE")) {
         for action in statement.split(',') {
-            let adds = action.contains("ADD COLUMN") || (action.contains(" ADD ") && !action.contains("CONSTRAINT"));
-            if adds && action.contains("NOT NULL") && !action.contains("DEFAULT") && !action.contains("GENERATED") {
+            let adds =
+                action.contains("ADD COLUMN") || (action.contains(" ADD ") && !action.contains("CONSTRAINT"));
+            if adds
+                && action.contains("NOT NULL")
+                && !action.contains("DEFAULT")
+                && !action.contains("GENERATED")
+            {
                 dangers.push(format!("a NOT NULL column without DEFAULT: {}", action.trim()));
             }
             if action.contains("SET NOT NULL") {

@@ -12,7 +12,8 @@ use crate::support::records::{account, ndjson};
 /// The claims of a receipt, if a published key signed it; and that key's id.
 async fn verified(eyes: &TestApp, receipt: &str) -> Option<(Value, String)> {
     let request = http::Request::get("/.well-known/jwks.json").body(axum::body::Body::empty()).unwrap();
-    let published: jsonwebtoken::jwk::JwkSet = serde_json::from_value(eyes.anybody(request).await.json()).unwrap();
+    let published: jsonwebtoken::jwk::JwkSet =
+        serde_json::from_value(eyes.anybody(request).await.json()).unwrap();
     let header = jsonwebtoken::decode_header(receipt).ok()?;
     let kid = header.kid?;
     let key = jsonwebtoken::DecodingKey::from_jwk(published.find(&kid)?).unwrap();

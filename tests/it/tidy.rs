@@ -27,19 +27,38 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Who may do what; a deed of an operator is an audit entry in the same transaction.
     ("access", &["audit", "clock", "db", "domain", "error", "ids", "privacy"]),
     // The story of a batch. It signs receipts with the issuer, and is handed the wired app.
-    ("pipeline", &["access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "privacy", "store"]),
+    (
+        "pipeline",
+        &["access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "privacy", "store"],
+    ),
     ("jobs", &["app", "db", "domain", "error", "ids", "pipeline", "privacy"]),
     // Where everything meets; handlers and jobs get it by name, so it names what they use.
     ("app", &["access", "clock", "config", "db", "jobs", "pipeline", "privacy", "store"]),
-    ("http", &["access", "app", "config", "db", "domain", "error", "ids", "pipeline", "privacy", "telemetry"]),
+    (
+        "http",
+        &["access", "app", "config", "db", "domain", "error", "ids", "pipeline", "privacy", "telemetry"],
+    ),
     // Private servers of `etrplus dev`: they hand back an address and know nothing of us.
     ("embedded", &[]),
     // Commands wire; the only ones that start embedded servers.
     (
         "commands",
         &[
-            "access", "app", "clock", "config", "db", "domain", "embedded", "error", "http", "ids", "jobs",
-            "pipeline", "privacy", "store", "telemetry",
+            "access",
+            "app",
+            "clock",
+            "config",
+            "db",
+            "domain",
+            "embedded",
+            "error",
+            "http",
+            "ids",
+            "jobs",
+            "pipeline",
+            "privacy",
+            "store",
+            "telemetry",
         ],
     ),
     ("error", &[]),
@@ -111,13 +130,17 @@ fn sources() -> Vec<Source> {
         let path = file.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&file).unwrap();
         let tested = text.find("#[cfg(test)]\nmod ").or_else(|| text.find("#[cfg(test)]\npub(super) mod "));
-        let code: Vec<&str> =
-            text[..tested.unwrap_or(text.len())].lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code: Vec<&str> = text[..tested.unwrap_or(text.len())]
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
         Source { path, code: code.join("\n") }
     };
     // Files that only the unit tests of their folder use.
     let tests = |source: &Source| {
-        ["tests.rs", "fixtures.rs", "population.rs", "properties.rs"].iter().any(|name| source.path.ends_with(name))
+        ["tests.rs", "fixtures.rs", "population.rs", "properties.rs"]
+            .iter()
+            .any(|name| source.path.ends_with(name))
     };
     rust_files(&folder).into_iter().map(source).filter(|source| !tests(source)).collect()
 }
@@ -129,7 +152,8 @@ fn named_modules(code: &str) -> BTreeSet<String> {
         let list = after.strip_prefix('{').map_or(after, |list| list.split("};").next().unwrap());
         let parts: Vec<&str> = if after.starts_with('{') { outer_parts(list) } else { vec![after] };
         for part in parts {
-            let word: String = part.trim().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let word: String =
+                part.trim().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
             if !word.is_empty() {
                 named.insert(word);
             }
@@ -165,7 +189,8 @@ fn modules_know_only_what_is_below_them() {
         if ["main", "lib"].contains(&module) {
             continue;
         }
-        let allowed = MAY_USE.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, allowed)| allowed);
+        let allowed =
+            MAY_USE.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, allowed)| allowed);
         for name in named_modules(&source.code) {
             if name == module || !MAY_USE.iter().any(|(known, _)| *known == name) {
                 continue;
@@ -182,8 +207,12 @@ fn modules_know_only_what_is_below_them() {
     let leaves = ["error", "ids"];
     let idle: Vec<_> = MAY_USE
         .iter()
-        .flat_map(|(module, allowed)| allowed.iter().map(move |name| ((*module).to_owned(), (*name).to_owned())))
-        .filter(|(module, name)| !leaves.contains(&name.as_str()) && !used.contains(&(module.clone(), name.clone())))
+        .flat_map(|(module, allowed)| {
+            allowed.iter().map(move |name| ((*module).to_owned(), (*name).to_owned()))
+        })
+        .filter(|(module, name)| {
+            !leaves.contains(&name.as_str()) && !used.contains(&(module.clone(), name.clone()))
+        })
         .collect();
     assert!(idle.is_empty(), "allowed and not used, take it off the list: {idle:?}");
 }
@@ -220,7 +249,8 @@ fn sqlx_is_named_where_the_list_says() {
 
 #[test]
 fn statements_stand_in_db() {
-    let postgres = ("embedded/postgres/mod.rs", "before there is a schema, and a server that is not ours yet");
+    let postgres =
+        ("embedded/postgres/mod.rs", "before there is a schema, and a server that is not ours yet");
     assert_only_listed("sqlx::query", &["db"], &[postgres]);
     for source in sources() {
         for word in ["AssertSqlSafe", "QueryBuilder"] {
@@ -233,7 +263,12 @@ fn statements_stand_in_db() {
 fn some_words_never_stay() {
     // Put together here, so that this file does not contain them.
     let everywhere = ["todo", "dbg", "unimplemented"].map(|name| format!("{name}!("));
-    let machine = [["/ro", "ot/"].concat(), ["/wo", "rk/"].concat(), ["/Us", "ers/"].concat(), ["/work", "space"].concat()];
+    let machine = [
+        ["/ro", "ot/"].concat(),
+        ["/wo", "rk/"].concat(),
+        ["/Us", "ers/"].concat(),
+        ["/work", "space"].concat(),
+    ];
     for folder in ["src", "tests", "benches", "docs", "migrations"] {
         for file in all_files(&Path::new(ROOT).join(folder)) {
             let Ok(text) = std::fs::read_to_string(&file) else { continue };
@@ -310,6 +345,8 @@ fn every_variable_stands_in_the_readme() {
 
 #[test]
 fn modules_are_found_in_every_way_of_naming_them() {
-    let named = named_modules("use crate::{db::{a, b}, jobs, telemetry::x};\nfn f() { crate::http::g() }\nuse crate::error::Error;");
+    let named = named_modules(
+        "use crate::{db::{a, b}, jobs, telemetry::x};\nfn f() { crate::http::g() }\nuse crate::error::Error;",
+    );
     assert_eq!(named, ["db", "error", "http", "jobs", "telemetry"].map(str::to_owned).into());
 }

@@ -212,7 +212,10 @@ impl Report {
     /// The first example of a broken rule.
     pub fn sample(&self, code: &str) -> &Value {
         let rules = self.0["rules"].as_array().unwrap();
-        let rule = rules.iter().find(|rule| rule["code"] == code).unwrap_or_else(|| panic!("no {code}: {:#}", self.0));
+        let rule = rules
+            .iter()
+            .find(|rule| rule["code"] == code)
+            .unwrap_or_else(|| panic!("no {code}: {:#}", self.0));
         &rule["samples"][0]
     }
 
@@ -333,8 +336,17 @@ impl Caller {
         self.token = answer["access_token"].as_str().unwrap().to_owned();
     }
 
-    pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.token));
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -29,6 +29,8 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("ETR_PUBLIC_URL", "http://<ETR_LISTEN>", "how clients reach the API: issuer and audience of tokens"),
     ("ETR_DB_CONNECTIONS", "24", "Postgres connections of one process, over all its pools"),
     ("ETR_WORKERS", "2", "batches that one process refines at once"),
+    ("ETR_LEASE_SECONDS", "30", "a worker that shows no sign of life for so long loses its batch to another worker"),
+    ("ETR_UPLOAD_LEASE_SECONDS", "15", "an upload whose server shows no sign of life for so long is given up, and its key is free again"),
     ("ETR_MAX_BATCH_BYTES", "4294967296", "largest body of POST /v1/batches as received (F016)"),
     ("ETR_MAX_DECODED_BYTES", "34359738368", "largest body after decompression (F016)"),
     ("ETR_MAX_BATCH_RECORDS", "10000000", "most records in one batch (F016)"),
@@ -85,6 +87,8 @@ pub struct Config {
     pub public_url: String,
     pub db_connections: u32,
     pub workers: usize,
+    pub lease: Duration,
+    pub upload_lease: Duration,
     pub limits: Limits,
     pub shutdown_grace: Duration,
     pub log_json: bool,
@@ -178,6 +182,8 @@ impl Config {
                 .to_owned(),
             db_connections: read.parsed("ETR_DB_CONNECTIONS", 24, "a number from 4 to 500"),
             workers: read.parsed("ETR_WORKERS", 2, "a number from 1 to 64"),
+            lease: Duration::from_secs(read.parsed("ETR_LEASE_SECONDS", 30, LEASE_RANGE)),
+            upload_lease: Duration::from_secs(read.parsed("ETR_UPLOAD_LEASE_SECONDS", 15, LEASE_RANGE)),
             limits: read_limits(&mut read),
             shutdown_grace: Duration::from_secs(read.parsed("ETR_SHUTDOWN_SECONDS", 25, "a number of seconds")),
             log_json: read.optional("ETR_LOG_FORMAT").is_none_or(|format| format != "text"),
@@ -218,12 +224,20 @@ fn placeholder_key() -> VersionedKey {
     VersionedKey { version: 1, key: Zeroizing::new([0; 32]) }
 }
 
+/// Less leaves no room for a late sign of life, more leaves a dead process's work undone.
+const LEASE_RANGE: &str = "a number of seconds from 2 to 600";
+
 fn check(config: &Config, errors: &mut Vec<String>) {
     if !(4..=500).contains(&config.db_connections) {
         errors.push("ETR_DB_CONNECTIONS must be a number from 4 to 500".into());
     }
     if !(1..=64).contains(&config.workers) {
         errors.push("ETR_WORKERS must be a number from 1 to 64".into());
+    }
+    for (name, lease) in [("ETR_LEASE_SECONDS", config.lease), ("ETR_UPLOAD_LEASE_SECONDS", config.upload_lease)] {
+        if !(2..=600).contains(&lease.as_secs()) {
+            errors.push(format!("{name} must be {LEASE_RANGE}"));
+        }
     }
     if config.limits.max_batch_bytes == 0 || config.limits.max_records == 0 || config.limits.max_ratio == 0 {
         errors.push("limits must be greater than zero".into());

@@ -1,5 +1,7 @@
 //! `batches`, `batch_transitions`, `batch_findings`: one submission and what happened to it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgExecutor};
@@ -156,7 +158,7 @@ pub struct NewBatch {
 }
 
 /// Opens a submission (transaction A). `false` when the client has used the key already.
-pub async fn insert_receiving(ex: impl PgExecutor<'_>, new: &NewBatch, lease_seconds: i32) -> Result<bool> {
+pub async fn insert_receiving(ex: impl PgExecutor<'_>, new: &NewBatch, lease: Duration) -> Result<bool> {
     let inserted = sqlx::query(
         "/* batches.insert_receiving */
         INSERT INTO batches (batch_id, contributor_id, client_id, dataset, mode, period_end, envelope, state,
@@ -178,21 +180,21 @@ pub async fn insert_receiving(ex: impl PgExecutor<'_>, new: &NewBatch, lease_sec
     .bind(new.stored_encoding)
     .bind(&new.object_key)
     .bind(new.created_at)
-    .bind(f64::from(lease_seconds))
+    .bind(lease.as_secs_f64())
     .execute(ex)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
 /// Says that bytes still flow, so that no sweeper takes the upload for dead.
-pub async fn extend_receiving(ex: impl PgExecutor<'_>, id: BatchId, lease_seconds: i32) -> Result<()> {
+pub async fn extend_receiving(ex: impl PgExecutor<'_>, id: BatchId, lease: Duration) -> Result<()> {
     sqlx::query(
         "/* batches.extend_receiving */ UPDATE batches
         SET receiving_until = clock_timestamp() + make_interval(secs => $2)
         WHERE batch_id = $1 AND state = 'receiving'",
     )
     .bind(id)
-    .bind(f64::from(lease_seconds))
+    .bind(lease.as_secs_f64())
     .execute(ex)
     .await?;
     Ok(())

@@ -3,6 +3,8 @@
 //!
 //! Lease times are the database's clock, so that nodes whose clocks disagree never hold one lane twice.
 
+use std::time::Duration;
+
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -20,17 +22,17 @@ pub struct Lease {
     pub attempts: i32,
 }
 
-/// Leases the lane that waited longest among those with work, and takes its oldest job.
-pub async fn lease(ex: impl PgExecutor<'_>, lease_token: Uuid, lease_seconds: i32) -> Result<Option<Lease>> {
+/// Leases the lane that waited longest among those with work, and takes its oldest job. A job that waits for
+/// another try keeps its place: what arrived after it must not be judged and merged before it.
+pub async fn lease(ex: impl PgExecutor<'_>, lease_token: Uuid, length: Duration) -> Result<Option<Lease>> {
     let lease = sqlx::query_as(
         "/* jobs.lease */
         WITH lane AS (
             SELECT l.contributor_id
             FROM lanes l
             WHERE (l.lease_expires_at IS NULL OR l.lease_expires_at < clock_timestamp())
-              AND EXISTS (SELECT FROM jobs j
-                          WHERE j.contributor_id = l.contributor_id AND j.state = 'queued'
-                            AND j.run_at <= clock_timestamp())
+              AND (SELECT j.run_at FROM jobs j WHERE j.contributor_id = l.contributor_id AND j.state = 'queued'
+                   ORDER BY j.job_no LIMIT 1) <= clock_timestamp()
             ORDER BY l.last_leased_at NULLS FIRST
             LIMIT 1
             FOR UPDATE SKIP LOCKED),
@@ -42,21 +44,20 @@ pub async fn lease(ex: impl PgExecutor<'_>, lease_token: Uuid, lease_seconds: i3
             RETURNING lanes.contributor_id, lanes.lease_token),
         job AS (
             SELECT j.job_id FROM jobs j JOIN leased USING (contributor_id)
-            WHERE j.state = 'queued' AND j.run_at <= clock_timestamp()
-            ORDER BY j.job_no LIMIT 1)
+            WHERE j.state = 'queued' ORDER BY j.job_no LIMIT 1)
         UPDATE jobs SET attempts = attempts + 1
         FROM job, leased WHERE jobs.job_id = job.job_id
         RETURNING leased.contributor_id, leased.lease_token, jobs.job_id, jobs.batch_id, jobs.attempts",
     )
     .bind(lease_token)
-    .bind(f64::from(lease_seconds))
+    .bind(length.as_secs_f64())
     .fetch_optional(ex)
     .await?;
     Ok(lease)
 }
 
 /// Holds the lane for longer. `false` means that somebody else has it now: stop.
-pub async fn extend(ex: impl PgExecutor<'_>, lease: &Lease, lease_seconds: i32) -> Result<bool> {
+pub async fn extend(ex: impl PgExecutor<'_>, lease: &Lease, length: Duration) -> Result<bool> {
     let extended = sqlx::query(
         "/* jobs.extend */ UPDATE lanes
         SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
@@ -64,7 +65,7 @@ pub async fn extend(ex: impl PgExecutor<'_>, lease: &Lease, lease_seconds: i32) 
     )
     .bind(lease.contributor_id)
     .bind(lease.lease_token)
-    .bind(f64::from(lease_seconds))
+    .bind(length.as_secs_f64())
     .execute(ex)
     .await?;
     Ok(extended.rows_affected() == 1)

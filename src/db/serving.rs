@@ -8,7 +8,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
-use super::staging::KnownSubject;
+use super::staging::{self, KnownSubject};
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId, SubjectId};
 
@@ -62,45 +62,71 @@ pub struct Origin<'a> {
 
 /// Enters the persons that this batch is the first to name.
 pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
-    let inserted = sqlx::query(
+    // First and second identifiers in one pass over the tokens: with a pass for each, two contributors that
+    // name the same two identifiers the other way round would wait for each other.
+    let (named, inserted): (i64, i64) = sqlx::query_as(
         "/* serving.insert_identifiers */
-        INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
-        SELECT DISTINCT ON (token) token, subject_id, id_type, sealed_number
-        FROM staged_accounts WHERE new_subject ORDER BY token, record_no
-        ON CONFLICT (token) DO NOTHING",
+        WITH named AS MATERIALIZED (
+            SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number
+            FROM (SELECT token, subject_id, id_type, sealed_number, 1 AS place, record_no
+                  FROM staged_accounts WHERE new_subject
+                  UNION ALL
+                  SELECT secondary_token, subject_id, secondary_id_type, secondary_sealed, 2, record_no
+                  FROM staged_accounts WHERE secondary_token IS NOT NULL) n
+            ORDER BY n.token, n.place, n.record_no),
+        inserted AS (
+            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
+            SELECT token, subject_id, id_type, sealed_number FROM named ORDER BY token
+            ON CONFLICT (token) DO NOTHING RETURNING 1)
+        SELECT (SELECT count(*) FROM named), (SELECT count(*) FROM inserted)",
     )
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    // Somebody else entered one of them since we looked: the rows move to the subject that stands.
-    sqlx::query(
-        "/* serving.adopt_subjects */
-        UPDATE staged_accounts s SET subject_id = i.subject_id, new_subject = false
-        FROM subject_identifiers i
-        WHERE s.new_subject AND i.token = s.token AND i.subject_id <> s.subject_id",
-    )
-    .execute(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
-    if inserted > 0 {
-        sqlx::query(
-            "/* serving.insert_subjects */
-            INSERT INTO subjects (subject_id, subject_type, sealed_name)
-            SELECT DISTINCT ON (subject_id) subject_id, subject_type, sealed_name
-            FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
-            ON CONFLICT (subject_id) DO NOTHING",
-        )
-        .execute(&mut *connection)
-        .await?;
+    if named == 0 {
+        return Ok(());
+    }
+    // All at once tells nothing about two identifiers of one record: those are looked at in any case.
+    let shared: bool = sqlx::query_scalar(
+        "/* serving.any_secondary */ SELECT EXISTS (SELECT FROM staged_accounts WHERE secondary_token IS NOT NULL)",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if inserted < named || shared {
+        adopt_subjects_in_tx(connection).await?;
     }
     sqlx::query(
-        "/* serving.insert_secondary_identifiers */
-        INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
-        SELECT DISTINCT ON (secondary_token) secondary_token, subject_id, secondary_id_type, secondary_sealed
-        FROM staged_accounts WHERE secondary_token IS NOT NULL ORDER BY secondary_token, record_no
-        ON CONFLICT (token) DO NOTHING",
+        "/* serving.insert_subjects */
+        INSERT INTO subjects (subject_id, subject_type, sealed_name)
+        SELECT DISTINCT ON (subject_id) subject_id, subject_type, sealed_name
+        FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
+        ON CONFLICT (subject_id) DO NOTHING",
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Persons whom somebody else named first, since we looked or in another record of this batch: their rows move to
+/// the subject that stands.
+async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
+    let adopted = sqlx::query(
+        "/* serving.adopt_subjects */
+        WITH standing AS (
+            SELECT DISTINCT s.subject_id AS proposed, i.subject_id
+            FROM staged_accounts s JOIN subject_identifiers i ON i.token = s.token
+            WHERE s.new_subject AND i.subject_id <> s.subject_id),
+        moved AS (
+            UPDATE subject_identifiers i SET subject_id = standing.subject_id
+            FROM standing WHERE i.subject_id = standing.proposed)
+        UPDATE staged_accounts s SET subject_id = standing.subject_id, new_subject = false
+        FROM standing WHERE s.subject_id = standing.proposed",
+    )
+    .execute(connection)
+    .await?
+    .rows_affected();
+    if adopted > 0 {
+        tracing::info!(rows = adopted, "persons whom another batch named first keep that batch's subject");
+    }
     Ok(())
 }
 
@@ -122,55 +148,52 @@ macro_rules! snapshot_columns {
     };
 }
 
-/// Which staged rows a statement takes: all of them, or the n-th snapshot of each account ($5).
+/// Which staged rows a statement takes: the n-th snapshot of each account ($5).
 macro_rules! wave {
     () => {
-        "(SELECT w.* FROM (SELECT s.*, CASE WHEN $5 = 0 THEN 0 ELSE row_number() OVER (
-              PARTITION BY s.subject_id, s.account_ref ORDER BY s.as_of_date, s.record_no) END AS wave
-          FROM staged_accounts s) w WHERE w.wave = $5)"
+        "(SELECT * FROM staged_waves WHERE wave = $5)"
     };
 }
 
-/// Merges the staged rows into the accounts. `waves`: the most snapshots that one account has in this batch.
+/// Merges the staged rows into the accounts. `waves`: the most snapshots that one holder has of one account in
+/// this batch, by identifier.
+///
+/// A statement writes an account once, so the usual batch, a snapshot per account, is merged whole, and another
+/// one snapshot by snapshot. Two identifiers may turn out to be one subject, whose snapshots then meet in one
+/// account: that, too, is left for the second way.
 pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
     if waves <= 1 {
-        return merge_wave_in_tx(connection, origin, 0).await;
+        let staged: i64 = sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
+            .fetch_one(&mut *connection)
+            .await?;
+        let inserted = run(connection, INSERT_NEW_ALL, origin, 0).await?;
+        // A first load is done here; the joins below would find nothing.
+        if inserted == staged || inserted + run(connection, ADVANCE_ALL, origin, 0).await? >= staged {
+            return Ok(());
+        }
     }
-    for wave in 1..=i64::from(waves) {
+    for wave in 1..=staging::divide_into_waves(connection).await? {
         merge_wave_in_tx(connection, origin, wave).await?;
     }
     Ok(())
 }
 
-/// At most one staged row per account: new accounts, then newer months, then the rare rest.
+/// At most one staged row per account: new accounts, then newer months, then the rest. A row that was merged
+/// before changes nothing.
 async fn merge_wave_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, wave: i64) -> Result<()> {
-    let staged: i64 = run(connection, INSERT_NEW_ALL, INSERT_NEW_WAVE, origin, wave).await?;
-    let newer = run(connection, ADVANCE_ALL, ADVANCE_WAVE, origin, wave).await?;
-    // Both statements leave their mark (batch and record) on what they wrote; without a rest, stop here.
-    let total: i64 = sqlx::query_scalar(concat!(
-        "/* serving.count_wave */ SELECT CASE WHEN $1 = 0 THEN (SELECT count(*) FROM staged_accounts) ELSE (
-            SELECT count(*) FROM (SELECT row_number() OVER (
-                PARTITION BY s.subject_id, s.account_ref ORDER BY s.as_of_date, s.record_no) AS wave
-            FROM staged_accounts s) w WHERE w.wave = $1) END"
-    ))
-    .bind(wave)
-    .fetch_one(&mut *connection)
-    .await?;
-    if staged + newer < total {
-        run(connection, PLACE_MONTHS_WAVE, PLACE_MONTHS_WAVE, origin, wave).await?;
-        run(connection, REPLACE_CURRENT_WAVE, REPLACE_CURRENT_WAVE, origin, wave).await?;
+    for statement in [INSERT_NEW_WAVE, ADVANCE_WAVE, PLACE_MONTHS_WAVE, REPLACE_CURRENT_WAVE] {
+        run(connection, statement, origin, wave).await?;
     }
     Ok(())
 }
 
 async fn run(
     connection: &mut PgConnection,
-    all: &'static str,
-    one_wave: &'static str,
+    statement: &'static str,
     origin: &Origin<'_>,
     wave: i64,
 ) -> Result<i64> {
-    let done = sqlx::query(if wave == 0 { all } else { one_wave })
+    let done = sqlx::query(statement)
         .bind(origin.contributor_id)
         .bind(origin.batch_id)
         .bind(origin.known_from)
@@ -198,7 +221,8 @@ macro_rules! insert_new {
 const INSERT_NEW_ALL: &str = insert_new!("serving.insert_accounts", "staged_accounts");
 const INSERT_NEW_WAVE: &str = insert_new!("serving.insert_accounts_wave", wave!());
 
-/// Key of the join, and the rows that an earlier statement of this wave has not written.
+/// Key of the join, and the rows that no earlier statement made the current snapshot: each leaves its mark
+/// (batch and record) on what it wrote.
 macro_rules! join {
     () => {
         "a.subject_id = s.subject_id AND a.contributor_id = $1 AND a.account_ref = s.account_ref

@@ -66,8 +66,37 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
     )
     .execute(&mut *connection)
     .await?;
-    sqlx::query("/* staging.clear */ TRUNCATE staged_accounts").execute(connection).await?;
+    sqlx::query(
+        "/* staging.create_waves */ CREATE TEMPORARY TABLE IF NOT EXISTS staged_waves (
+            LIKE staged_accounts, wave bigint NOT NULL) ON COMMIT PRESERVE ROWS",
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("/* staging.create_waves_index */ CREATE INDEX IF NOT EXISTS staged_waves_wave ON staged_waves (wave)")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("/* staging.clear */ TRUNCATE staged_accounts, staged_waves").execute(connection).await?;
     Ok(())
+}
+
+/// Numbers the snapshots of each account from the oldest to the newest, so that they can be merged one by one;
+/// says how many waves there are. Where one subject holds an account twice on a day, the primary holder's row
+/// comes last and stays.
+pub async fn divide_into_waves(connection: &mut PgConnection) -> Result<i64> {
+    sqlx::query(
+        "/* staging.divide_into_waves */ INSERT INTO staged_waves
+        SELECT s.*, row_number() OVER (
+            PARTITION BY s.subject_id, s.account_ref ORDER BY s.as_of_date, s.holder_role DESC, s.record_no) AS wave
+        FROM staged_accounts s ORDER BY wave",
+    )
+    .execute(&mut *connection)
+    .await?;
+    // Nobody else does it for a temporary table, and a plan for an unknown size may be a bad one.
+    sqlx::query("/* staging.analyze_waves */ ANALYZE staged_waves").execute(&mut *connection).await?;
+    let waves = sqlx::query_scalar("/* staging.count_waves */ SELECT coalesce(max(wave), 0) FROM staged_waves")
+        .fetch_one(connection)
+        .await?;
+    Ok(waves)
 }
 
 pub const COPY: &str = "COPY staged_accounts FROM STDIN (FORMAT binary)";
@@ -113,15 +142,15 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     Some(())
 }
 
-/// A staged row that was taken out again.
+/// Which account a staged row is about.
 #[derive(Clone, Debug, FromRow)]
-pub struct Removed {
+pub struct StagedRef {
     pub record_no: i64,
     pub account_ref: String,
 }
 
 /// Takes rows out that a row-set rule rejected or that repeat another.
-pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<Removed>> {
+pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<StagedRef>> {
     let removed = sqlx::query_as(
         "/* staging.remove */ DELETE FROM staged_accounts s USING unnest($1::bigint[]) AS r (record_no)
         WHERE s.record_no = r.record_no RETURNING s.record_no, s.account_ref",
@@ -130,6 +159,17 @@ pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result
     .fetch_all(connection)
     .await?;
     Ok(removed)
+}
+
+/// Account references of staged rows, for the samples of a report.
+pub async fn account_refs(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<StagedRef>> {
+    let rows = sqlx::query_as(
+        "/* staging.account_refs */ SELECT record_no, account_ref FROM staged_accounts WHERE record_no = ANY($1)",
+    )
+    .bind(record_nos)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
 }
 
 /// What a subject known by an identifier is called inside.

@@ -14,9 +14,8 @@ use crate::error::{Error, Result};
 use crate::pipeline::{refine, sweep};
 use crate::privacy::random;
 
-/// A worker that shows no sign of life for so long has lost its lane.
-const LEASE_SECONDS: i32 = 30;
-const HEARTBEAT: Duration = Duration::from_secs(8);
+/// Signs of life in the time of one lease: the lane outlives two that are lost.
+const HEARTBEATS: u32 = 4;
 /// How often an idle slot looks for work that nobody announced.
 const POLL: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -66,7 +65,7 @@ async fn slot(app: Arc<App>, stop: CancellationToken) {
 
 /// Leases one lane and does its oldest job. `false` when there was none.
 pub async fn work_once(app: &Arc<App>) -> Result<bool> {
-    let Some(lease) = jobs::lease(&app.db.system, random::uuid_v4(), LEASE_SECONDS).await? else {
+    let Some(lease) = jobs::lease(&app.db.system, random::uuid_v4(), app.config.lease).await? else {
         return Ok(false);
     };
     let started = std::time::Instant::now();
@@ -89,8 +88,8 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
 async fn hold_lane_while(app: &Arc<App>, lease: &Lease, work: impl Future<Output = Result<()>>) -> Result<()> {
     let heartbeat = async {
         loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            match jobs::extend(&app.db.system, lease, LEASE_SECONDS).await {
+            tokio::time::sleep(app.config.lease / HEARTBEATS).await;
+            match jobs::extend(&app.db.system, lease, app.config.lease).await {
                 Ok(true) => {}
                 Ok(false) => return Error::Overloaded("the lease on this contributor's lane was lost"),
                 // An outage: the fence decides at the end.

@@ -3,8 +3,6 @@
 //! A 2xx means that the exact bytes, digest checked, are durable in the object store and that the batch, its
 //! key, lineage and audit rows are committed in one transaction. Everything else is not acknowledged.
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 
@@ -20,9 +18,8 @@ use crate::ids::{BatchId, ClientId, ContributorId, JobId};
 use crate::privacy::random;
 use crate::store::{StorageKey, Upload};
 
-/// How long an upload may show no sign of life before its key is free again. Moved on while bytes flow.
-const RECEIVING_LEASE_SECONDS: i32 = 15;
-const RECEIVING_HEARTBEAT: Duration = Duration::from_secs(5);
+/// Signs of life in the time of one upload lease ([`crate::config::Config::upload_lease`]).
+const HEARTBEATS: u32 = 3;
 /// How much is hashed and packed in one go, off the async threads.
 const CHUNK_BYTES: usize = 1 << 20;
 /// A key that changes hands this often in one request is being fought over.
@@ -116,7 +113,7 @@ where
             Some((batch, false)) => return replay(&submission, batch, body).await,
             None => {
                 let new = open(app, &submission);
-                if batches::insert_receiving(&app.db.system, &new, RECEIVING_LEASE_SECONDS).await? {
+                if batches::insert_receiving(&app.db.system, &new, app.config.upload_lease).await? {
                     return receive(app, &submission, new, body).await.map(Accepted::New);
                 }
             }
@@ -221,8 +218,8 @@ where
 /// Says every few seconds that bytes still flow.
 async fn keep_receiving(app: &App, id: BatchId) -> std::convert::Infallible {
     loop {
-        tokio::time::sleep(RECEIVING_HEARTBEAT).await;
-        if let Err(error) = batches::extend_receiving(&app.db.system, id, RECEIVING_LEASE_SECONDS).await {
+        tokio::time::sleep(app.config.upload_lease / HEARTBEATS).await;
+        if let Err(error) = batches::extend_receiving(&app.db.system, id, app.config.upload_lease).await {
             tracing::warn!(batch.id = %id, %error, "could not say that the upload lives");
         }
     }

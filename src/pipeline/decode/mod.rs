@@ -19,9 +19,12 @@ pub enum Fault {
     /// The contributor's file is at fault: a file finding. The detail holds no data of the file.
     #[error("{code}: {detail}")]
     File { code: Code, detail: String },
-    /// Ours: the store broke off, or gave other bytes than we were given. Never the contributor's fault.
+    /// Ours, and it stays: the store gives other bytes than it was given, or we contradict ourselves.
     #[error("{0}")]
     Ours(String),
+    /// Ours, and it passes: the store broke off.
+    #[error("{0}")]
+    BrokenOff(String),
 }
 
 impl Fault {

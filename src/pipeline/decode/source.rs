@@ -40,8 +40,8 @@ impl Read for ChannelReader {
             match self.feed.blocking_recv() {
                 Some(Feed::Bytes(bytes)) => self.current = bytes,
                 Some(Feed::End) => self.ended = true,
-                Some(Feed::Broken(why)) => return Err(Fault::Ours(why).into_io()),
-                None => return Err(Fault::Ours("reading from the store was given up".into()).into_io()),
+                Some(Feed::Broken(why)) => return Err(Fault::BrokenOff(why).into_io()),
+                None => return Err(Fault::BrokenOff("reading from the store was given up".into()).into_io()),
             }
         }
         let n = self.current.len().min(buffer.len());
@@ -149,7 +149,7 @@ fn unpacked(stored: ChannelReader) -> Result<Box<dyn Read>, Fault> {
 /// An error below the received bytes is always ours, whatever library reported it.
 fn ours(error: &std::io::Error) -> Fault {
     match Fault::from_io(error) {
-        fault @ Fault::Ours(_) => fault,
+        fault @ (Fault::Ours(_) | Fault::BrokenOff(_)) => fault,
         Fault::File { .. } => Fault::Ours("the stored object cannot be unpacked".into()),
     }
 }
@@ -257,7 +257,7 @@ pub(super) mod tests {
         send.try_send(Feed::Bytes(Bytes::from_static(b"abc"))).unwrap();
         send.try_send(Feed::Broken("connection reset".into())).unwrap();
         let broken = Source::new(feed, "identity", "identity").unwrap();
-        assert!(matches!(read_all(&broken), Err(Fault::Ours(_))));
+        assert!(matches!(read_all(&broken), Err(Fault::BrokenOff(_))));
         let changed = source(b"abd", "identity", "identity");
         let digest = aws_lc_rs::digest::digest(&SHA256, b"abc");
         assert!(matches!(changed.verify(digest.as_ref(), 3), Err(Fault::Ours(_))));

@@ -102,7 +102,7 @@ impl<'a> Judge<'a> {
             Err(Fault::File { code, detail }) => {
                 self.reading.file_fault = Some(Finding::whole(code).with_detail(detail));
             }
-            Err(fault @ Fault::Ours(_)) => return Err(fault),
+            Err(fault) => return Err(fault),
         }
         let digest = self.batch.sha256.as_deref().unwrap_or_default();
         source.verify(digest, self.batch.received_bytes.unwrap_or_default() as u64)?;
@@ -191,7 +191,7 @@ impl<'a> Judge<'a> {
     }
 
     fn send(&self, output: Output) -> Result<(), Fault> {
-        self.output.blocking_send(output).map_err(|_| Fault::Ours("the work was given up".into()))
+        self.output.blocking_send(output).map_err(|_| Fault::BrokenOff("the work was given up".into()))
     }
 }
 

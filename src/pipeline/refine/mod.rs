@@ -77,7 +77,7 @@ async fn begin(app: &App, lease: &Lease) -> Result<Option<Batch>> {
 
 async fn read_and_stage(app: &Arc<App>, batch: &Arc<Batch>, terms: &Arc<Terms>, stage: &mut Stage) -> Result<Reading> {
     let object = app.store.get(&batch.object_key).await?;
-    let object = object.ok_or_else(|| Error::Store(format!("the object of batch {} is missing", batch.id)))?;
+    let object = object.ok_or_else(|| Error::Internal("the stored object is missing".into()))?;
     let (send_feed, feed) = mpsc::channel(FEED_DEPTH);
     let (send_output, mut output) = mpsc::channel(OUTPUT_DEPTH);
     let feeder = tokio::spawn(feed_from_store(object, send_feed));
@@ -103,7 +103,8 @@ async fn read_and_stage(app: &Arc<App>, batch: &Arc<Batch>, terms: &Arc<Terms>, 
     feeder.abort();
     staged?;
     reading?.map_err(|fault| match fault {
-        Fault::Ours(cause) => Error::Store(cause),
+        Fault::Ours(cause) => Error::Internal(cause),
+        Fault::BrokenOff(cause) => Error::Store(cause),
         Fault::File { code, detail } => Error::Internal(format!("unhandled file fault {code}: {detail}")),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
 use etrplus::config::S3Config;
@@ -48,8 +48,9 @@ fn start() -> S3Config {
 
 /// Removes the directory when this process is gone, however it ends: the shell reads a pipe that nobody writes to.
 /// The pipe is open for as long as the result is held.
-fn remove_at_the_end(directory: &Path) -> Child {
-    Command::new("/bin/sh")
+#[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]
+fn remove_at_the_end(directory: &Path) -> ChildStdin {
+    let mut shell = Command::new("/bin/sh")
         .args(["-c", r#"read -r nothing; rm -rf -- "$1""#, "etrplus-tests"])
         .arg(directory)
         .stdin(Stdio::piped())
@@ -57,5 +58,6 @@ fn remove_at_the_end(directory: &Path) -> Child {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .unwrap()
+        .unwrap();
+    shell.stdin.take().unwrap()
 }

@@ -74,7 +74,7 @@ fn submission(n: u32) -> Submission {
 async fn without_postgres_nothing_is_acknowledged_and_everything_comes_back() {
     let house = House::build().await;
     house.bank.submit(&submission(1)).await;
-    house.eyes.run_jobs().await;
+    house.eyes.try_jobs().await;
     house.risk_engine.ask(&nric(1), "2026-11-24").await.expect(200);
 
     let known = nric(1);
@@ -94,7 +94,7 @@ async fn without_postgres_nothing_is_acknowledged_and_everything_comes_back() {
         house.postgres.turn(Door::Open);
         until("the server is ready again", async || house.health("/readyz").await.status == 200).await;
         let id = house.bank.submit(&waiting).await;
-        house.eyes.run_jobs().await;
+        house.eyes.try_jobs().await;
         assert_eq!(house.bank.batch(&id).await["state"], "published");
         house.risk_engine.ask(&nric(n), "2026-11-24").await.expect(200);
     }
@@ -157,7 +157,7 @@ async fn without_the_object_store_nothing_is_acknowledged() {
     assert_eq!(house.health("/readyz").await.status, 503);
 
     // A batch that was received before waits for its object, and is not blamed for it.
-    house.eyes.run_jobs().await;
+    house.eyes.try_jobs().await;
     let (state, error): (String, Option<String>) = sqlx::query_as(
         "SELECT b.state, j.last_error FROM batches b JOIN jobs j USING (batch_id) WHERE b.batch_id = $1::uuid",
     )
@@ -171,7 +171,7 @@ async fn without_the_object_store_nothing_is_acknowledged() {
     house.store.turn(Door::Open);
     let after = house.bank.submit(&waiting).await;
     make_due(house.pool()).await;
-    house.eyes.run_jobs().await;
+    house.eyes.try_jobs().await;
     for id in [before, after] {
         assert_eq!(house.bank.batch(&id).await["state"], "published");
     }
@@ -242,11 +242,11 @@ async fn a_damaged_object_is_never_published_and_stops_nobody() {
                 tries += 1;
                 assert!(tries <= 5, "{slug}, {kind:?}: tried for ever");
                 make_due(&eyes.database.pool).await;
-                eyes.run_jobs().await;
+                eyes.try_jobs().await;
                 assert_eq!(shop.batch(&elsewhere).await["state"], "published", "{kind:?}: others go on");
             }
             make_due(&eyes.database.pool).await;
-            eyes.run_jobs().await;
+            eyes.try_jobs().await;
             assert_eq!(bank.batch(&behind).await["state"], "published", "{kind:?}: so does its own lane");
             assert_failed(&eyes.database.pool, &damaged, kind).await;
         }
@@ -298,7 +298,7 @@ async fn a_lost_answer_to_commit_ends_in_one_batch() {
 
             house.postgres.turn(Door::Open);
             let id = until_acknowledged(&house, &sent).await;
-            house.eyes.run_jobs().await;
+            house.eyes.try_jobs().await;
             assert_eq!(house.bank.batch(&id).await["state"], "published");
             assert_one_batch(house.pool(), &format!("forward {forward}, then {then:?}")).await;
         }

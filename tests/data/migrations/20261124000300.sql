@@ -1,6 +1,6 @@
 -- Synthetic rows; the token and the sealed values are nobody's.
-INSERT INTO subjects (subject_id, subject_type, sealed_name)
-VALUES ('00000000-0000-4000-8000-0000000000f1', 0, decode('01ab', 'hex'));
+INSERT INTO subjects (subject_id, subject_type, primary_token, sealed_name)
+VALUES ('00000000-0000-4000-8000-0000000000f1', 0, decode('01' || repeat('ab', 32), 'hex'), decode('01ab', 'hex'));
 INSERT INTO subject_identifiers (subject_id, id_type, token, sealed_number)
 VALUES ('00000000-0000-4000-8000-0000000000f1', 0, decode('01' || repeat('ab', 32), 'hex'), decode('01cd', 'hex'));
 INSERT INTO accounts (subject_id, contributor_id, account_ref, batch_id, record_no, known_from, rules_version, currency,

@@ -1,6 +1,6 @@
 //! Configuration: read once from the environment, checked as a whole, secrets never shown.
 //!
-//! Every variable is a line of [`VARIABLES`]; `etrplus serve --help` and README point there.
+//! Every variable is a line of [`VARIABLES`]; the table in README.md is the same list, which a test holds.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,6 +39,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("ETR_SHUTDOWN_SECONDS", "25", "how long a stopping process lets work finish"),
     ("ETR_LOG_FORMAT", "json", "json or text"),
     ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
+    ("ETR_PG_BIN", "(searched)", "`dev` and tests: folder with the PostgreSQL programs to run privately"),
 ];
 
 /// A symmetric key with its version. Never printed.
@@ -271,6 +272,18 @@ mod tests {
         for (name, default, _) in VARIABLES {
             assert_eq!(error.contains(&format!("{name} is not set")), default.is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_readme_has_exactly_these_variables() {
+        let row = |(name, default, meaning): &(&str, &str, &str)| {
+            let default = if default.is_empty() { "required".to_owned() } else { format!("`{default}`") };
+            format!("| `{name}` | {default} | {meaning} |\n")
+        };
+        let table: String = VARIABLES.iter().map(row).collect();
+        let readme = include_str!("../README.md");
+        let found: String = readme.lines().filter(|line| line.starts_with("| `")).map(|line| format!("{line}\n")).collect();
+        assert_eq!(found, table, "the table in README.md and VARIABLES differ");
     }
 
     #[test]

@@ -449,8 +449,8 @@ async fn stopping_under_load_finishes_requests_and_loses_nothing() {
         .map(|(number, client)| tokio::spawn(submit_steadily(client, number, seed, Arc::clone(&go_on))))
         .collect();
 
-    // Half of a body is there when the server is told to stop.
-    let load = load(CLIENTS - 1, 1, 300);
+    // Half of a body is there, more than a server reads ahead, when it is told to stop.
+    let load = load(CLIENTS - 1, 1, 8000);
     let slow = {
         let (patient, load, server) = (patient.clone(), load.clone(), servers[0]);
         tokio::spawn(async move {

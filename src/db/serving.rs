@@ -64,20 +64,51 @@ pub struct Origin<'a> {
 pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
     // First and second identifiers in one pass over the tokens: with a pass for each, two contributors that
     // name the same two identifiers the other way round would wait for each other.
-    sqlx::query(
+    let (named, inserted): (i64, i64) = sqlx::query_as(
         "/* serving.insert_identifiers */
-        INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
-        SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number
-        FROM (SELECT token, subject_id, id_type, sealed_number, 1 AS place, record_no
-              FROM staged_accounts WHERE new_subject
-              UNION ALL
-              SELECT secondary_token, subject_id, secondary_id_type, secondary_sealed, 2, record_no
-              FROM staged_accounts WHERE secondary_token IS NOT NULL) n
-        ORDER BY n.token, n.place, n.record_no
-        ON CONFLICT (token) DO NOTHING",
+        WITH named AS MATERIALIZED (
+            SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number, n.place = 2 AS secondary
+            FROM (SELECT token, subject_id, id_type, sealed_number, 1 AS place, record_no
+                  FROM staged_accounts WHERE new_subject
+                  UNION ALL
+                  SELECT secondary_token, subject_id, secondary_id_type, secondary_sealed, 2, record_no
+                  FROM staged_accounts WHERE secondary_token IS NOT NULL) n
+            ORDER BY n.token, n.place, n.record_no),
+        inserted AS (
+            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number, secondary)
+            SELECT token, subject_id, id_type, sealed_number, secondary FROM named ORDER BY token
+            ON CONFLICT (token) DO NOTHING RETURNING 1)
+        SELECT (SELECT count(*) FROM named), (SELECT count(*) FROM inserted)",
     )
-    .execute(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
+    if named == 0 {
+        return Ok(());
+    }
+    // All at once tells nothing about two identifiers of one record: those are looked at in any case.
+    let shared: bool = sqlx::query_scalar(
+        "/* serving.any_secondary */ SELECT EXISTS (SELECT FROM staged_accounts WHERE secondary_token IS NOT NULL)",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if inserted < named || shared {
+        adopt_subjects_in_tx(connection).await?;
+    }
+    sqlx::query(
+        "/* serving.insert_subjects */
+        INSERT INTO subjects (subject_id, subject_type, primary_token, sealed_name)
+        SELECT DISTINCT ON (subject_id) subject_id, subject_type, token, sealed_name
+        FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
+        ON CONFLICT (subject_id) DO NOTHING",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Persons whom somebody else named first, since we looked or in another record of this batch: their rows move to
+/// the subject that stands.
+async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
     let adopted = sqlx::query(
         "/* serving.adopt_subjects */
         WITH standing AS (
@@ -86,25 +117,16 @@ pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
             WHERE s.new_subject AND i.subject_id <> s.subject_id),
         moved AS (
             UPDATE subject_identifiers i SET subject_id = standing.subject_id
-            FROM standing WHERE i.subject_id = standing.proposed)
+            FROM standing WHERE i.secondary AND i.subject_id = standing.proposed)
         UPDATE staged_accounts s SET subject_id = standing.subject_id, new_subject = false
         FROM standing WHERE s.subject_id = standing.proposed",
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?
     .rows_affected();
     if adopted > 0 {
         tracing::info!(rows = adopted, "persons whom another batch named first keep that batch's subject");
     }
-    sqlx::query(
-        "/* serving.insert_subjects */
-        INSERT INTO subjects (subject_id, subject_type, sealed_name)
-        SELECT DISTINCT ON (subject_id) subject_id, subject_type, sealed_name
-        FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
-        ON CONFLICT (subject_id) DO NOTHING",
-    )
-    .execute(connection)
-    .await?;
     Ok(())
 }
 
@@ -141,12 +163,12 @@ macro_rules! wave {
 /// account: that, too, is left for the second way.
 pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
     if waves <= 1 {
-        let inserted = run(connection, INSERT_NEW_ALL, origin, 0).await?;
-        let advanced = run(connection, ADVANCE_ALL, origin, 0).await?;
         let staged: i64 = sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
             .fetch_one(&mut *connection)
             .await?;
-        if inserted + advanced >= staged {
+        let inserted = run(connection, INSERT_NEW_ALL, origin, 0).await?;
+        // A first load is done here; the joins below would find nothing.
+        if inserted == staged || inserted + run(connection, ADVANCE_ALL, origin, 0).await? >= staged {
             return Ok(());
         }
     }

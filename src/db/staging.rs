@@ -142,15 +142,15 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     Some(())
 }
 
-/// A staged row that was taken out again.
+/// Which account a staged row is about.
 #[derive(Clone, Debug, FromRow)]
-pub struct Removed {
+pub struct StagedRef {
     pub record_no: i64,
     pub account_ref: String,
 }
 
 /// Takes rows out that a row-set rule rejected or that repeat another.
-pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<Removed>> {
+pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<StagedRef>> {
     let removed = sqlx::query_as(
         "/* staging.remove */ DELETE FROM staged_accounts s USING unnest($1::bigint[]) AS r (record_no)
         WHERE s.record_no = r.record_no RETURNING s.record_no, s.account_ref",
@@ -159,6 +159,17 @@ pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result
     .fetch_all(connection)
     .await?;
     Ok(removed)
+}
+
+/// Account references of staged rows, for the samples of a report.
+pub async fn account_refs(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<StagedRef>> {
+    let rows = sqlx::query_as(
+        "/* staging.account_refs */ SELECT record_no, account_ref FROM staged_accounts WHERE record_no = ANY($1)",
+    )
+    .bind(record_nos)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
 }
 
 /// What a subject known by an identifier is called inside.

@@ -85,7 +85,8 @@ async fn a_real_loan_book_becomes_profiles() {
         let finding = &line["findings"][0];
         assert!(finding["message"].as_str().unwrap().len() > 10 && finding["remedy"].as_str().unwrap().len() > 10);
     }
-    assert!(people.keys().all(|number| !rejects.contains(number.as_str())));
+    let mut numbers = rejects.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() >= 12);
+    assert!(!numbers.any(|digits| (0..=digits.len() - 12).any(|i| people.contains_key(&digits[i..i + 12]))));
 
     // And the people have profiles: every accepted account is told once, to the right person.
     let rejected_numbers: std::collections::HashSet<u64> =

@@ -7,7 +7,7 @@ use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::Code;
 
 /// Examples kept per rule; the reject file has all.
-const SAMPLES: usize = 5;
+pub const SAMPLES: usize = 5;
 
 /// One example of a broken rule, as the report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -7,14 +7,14 @@ use serde_json::json;
 use super::judge::Reading;
 use super::rejects::{RejectFinding, RejectLine};
 use super::stage::Stage;
-use super::tally::{Sample, Tally};
+use super::tally::{SAMPLES, Sample, Tally};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::staging;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::rules::{Declared, FileFacts, check_file};
+use crate::domain::rules::{Code, Declared, FileFacts, check_file};
 use crate::error::Result;
 
 /// What transaction C writes.
@@ -45,6 +45,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     }
     let duplicates: Vec<u64> = set.duplicates.into_iter().filter(|n| !rejected_late.contains_key(n)).collect();
     let refs = unstage(stage, rejected_late.keys().chain(&duplicates)).await?;
+    let refs = name_samples(stage, refs, &warnings).await?;
     for (record_no, finding) in &warnings {
         tally.add(finding, || late_sample(*record_no, refs.get(record_no), finding));
         if finding.severity == Severity::Warning {
@@ -122,6 +123,27 @@ async fn unstage<'n>(
     }
     let removed = staging::remove(&mut stage.connection, &record_nos).await?;
     Ok(removed.into_iter().map(|row| (row.record_no as u64, row.account_ref)).collect())
+}
+
+/// Adds the references of the records that the report shows as samples: the first few of each warning.
+async fn name_samples(
+    stage: &mut Stage,
+    mut refs: BTreeMap<u64, String>,
+    warnings: &[(u64, Finding)],
+) -> Result<BTreeMap<u64, String>> {
+    let mut shown: BTreeMap<Code, Vec<i64>> = BTreeMap::new();
+    for (record_no, finding) in warnings {
+        let records = shown.entry(finding.code).or_default();
+        if records.len() < SAMPLES {
+            records.push(*record_no as i64);
+        }
+    }
+    let records: Vec<i64> = shown.into_values().flatten().collect();
+    if !records.is_empty() {
+        let rows = staging::account_refs(&mut stage.connection, &records).await?;
+        refs.extend(rows.into_iter().map(|row| (row.record_no as u64, row.account_ref)));
+    }
+    Ok(refs)
 }
 
 fn late_lines(

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
 use etrplus::config::S3Config;
@@ -33,6 +33,7 @@ fn start() -> S3Config {
         runtime.block_on(async {
             let root = root();
             std::fs::create_dir_all(&root).unwrap();
+            #[expect(clippy::zombie_processes, reason = "it ends after this process does; that is what it is for")]
             let _lifeline = remove_at_the_end(&root);
             let server = S3Server::start(Options {
                 root,
@@ -59,8 +60,9 @@ fn start() -> S3Config {
 
 /// Removes the directory when this process is gone, however it ends: the shell reads a pipe that nobody writes to.
 /// The pipe is open for as long as the result is held.
-fn remove_at_the_end(directory: &Path) -> Child {
-    Command::new("/bin/sh")
+#[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]
+fn remove_at_the_end(directory: &Path) -> ChildStdin {
+    let mut shell = Command::new("/bin/sh")
         .args(["-c", r#"read -r nothing; rm -rf -- "$1""#, "etrplus-tests"])
         .arg(directory)
         .stdin(Stdio::piped())
@@ -68,5 +70,6 @@ fn remove_at_the_end(directory: &Path) -> Child {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .unwrap()
+        .unwrap();
+    shell.stdin.take().unwrap()
 }

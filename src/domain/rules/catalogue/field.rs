@@ -97,13 +97,19 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: Code::V008,
         title_en: "Date after the as-of date",
-        message_en: "The account was opened, closed, paid or written off after the as_of_date.",
-        message_ms: "Akaun dibuka, ditutup, dibayar atau dihapus kira selepas as_of_date.",
+        message_en: "The account was closed, settled, sold, last paid or written off after the as_of_date.",
+        message_ms: "Akaun ditutup, diselesaikan, dijual, kali terakhir dibayar atau dihapus kira selepas as_of_date.",
         remedy_en: "Report the state of the account on the as_of_date, without later events, and check \
             the order of day and month.",
         remedy_ms: "Laporkan keadaan akaun pada as_of_date, tanpa peristiwa kemudian, dan semak susunan \
             hari dan bulan.",
-        fields: &[Field::OpenedDate, Field::ClosedDate, Field::LastPaymentDate, Field::WriteOffDate],
+        fields: &[
+            Field::ClosedDate,
+            Field::LastPaymentDate,
+            Field::WriteOffDate,
+            Field::SettledDate,
+            Field::SoldDate,
+        ],
         waits_for: None,
     },
     Rule {

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use etrplus::clock::Clock;
 use etrplus::config::Config;
 use etrplus::domain::contract::Terms;
 use etrplus::embedded::postgres::Postgres;
@@ -122,8 +123,8 @@ async fn a_postgres_that_was_stopped_and_started_needs_no_restart_of_ours() {
     let body = bytes::Bytes::from(ndjson(&[record]));
     let query = &format!("dataset=account_snapshot&mode=DELTA&period_end={period_end}");
     let mut question = question(&nric(1), &period_end.to_string());
-    question["consent"]["obtained_at"] = json!(chrono::Utc::now());
-    question["consent"]["expires_at"] = json!(chrono::Utc::now() + chrono::TimeDelta::days(1));
+    question["consent"]["obtained_at"] = json!(Clock::System.now());
+    question["consent"]["expires_at"] = json!(Clock::System.now() + chrono::TimeDelta::days(1));
 
     let home = fleet.home();
     fleet.postgres.take().map(Postgres::stop).unwrap();

@@ -4,6 +4,7 @@ pub mod app;
 pub mod database;
 pub mod fleet;
 pub mod objects;
+pub mod packed;
 pub mod proxy;
 pub mod records;
 pub mod wire;

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
+use etrplus::clock::Clock;
 use etrplus::domain::contract::Terms;
 use etrplus::jobs::runner;
 use etrplus::pipeline::sweep;
@@ -47,8 +48,10 @@ impl Chance {
     }
 
     fn seed() -> u64 {
-        let given = std::env::var("ETR_CRASH_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = given.unwrap_or_else(|| Utc::now().timestamp_millis().cast_unsigned());
+        let given = std::env::vars()
+            .find(|(name, _)| name == "ETR_CRASH_SEED")
+            .and_then(|(_, text)| text.parse().ok());
+        let seed = given.unwrap_or_else(|| Clock::System.now().timestamp_millis().cast_unsigned());
         eprintln!("ETR_CRASH_SEED={seed}");
         seed
     }
@@ -449,8 +452,8 @@ async fn stopping_under_load_finishes_requests_and_loses_nothing() {
         .map(|(number, client)| tokio::spawn(submit_steadily(client, number, seed, Arc::clone(&go_on))))
         .collect();
 
-    // Half of a body is there when the server is told to stop.
-    let load = load(CLIENTS - 1, 1, 300);
+    // Half of a body is there, more than a server reads ahead, when it is told to stop.
+    let load = load(CLIENTS - 1, 1, 8000);
     let slow = {
         let (patient, load, server) = (patient.clone(), load.clone(), servers[0]);
         tokio::spawn(async move {

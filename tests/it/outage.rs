@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use etrplus::clock::Clock;
 use etrplus::config::Config;
 use etrplus::domain::contract::Terms;
 use etrplus::embedded::postgres::Postgres;
@@ -50,15 +51,20 @@ impl House {
     }
 }
 
-/// A problem that says when to come back, and comes soon.
+/// A problem that says when to come back.
 #[track_caller]
-fn assert_unavailable(what: &str, answer: &Answer, took: Duration) {
+fn assert_unavailable(what: &str, answer: &Answer) {
     assert_eq!(answer.status.as_u16(), 503, "{what}: {}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
     assert!(answer.header("retry-after").is_some(), "{what}");
     let code = answer.json()["code"].as_str().unwrap().to_owned();
     assert!(["unavailable", "overloaded", "timed-out"].contains(&code.as_str()), "{what}: {code}");
-    assert!(took < Duration::from_millis(3500), "{what} took {took:?}");
+}
+
+/// Two seconds of waiting for a connection, and room for a busy machine.
+#[track_caller]
+fn assert_soon(what: &str, took: Duration) {
+    assert!(took < Duration::from_secs(4), "{what} took {took:?}");
 }
 
 async fn timed(answer: impl Future<Output = Answer>) -> (Answer, Duration) {
@@ -85,8 +91,10 @@ async fn without_postgres_nothing_is_acknowledged_and_everything_comes_back() {
             timed(house.bank.send(&waiting)),
             timed(house.risk_engine.ask(&known, "2026-11-24"))
         );
-        assert_unavailable("a submission", &sent.0, sent.1);
-        assert_unavailable("a lookup", &asked.0, asked.1);
+        assert_unavailable("a submission", &sent.0);
+        assert_soon("a submission", sent.1);
+        assert_unavailable("a lookup", &asked.0);
+        assert_soon("a lookup", asked.1);
         assert!(!asked.0.text().contains("accounts"), "an answer without its footprint: {}", asked.0.text());
         assert_eq!(house.health("/healthz").await.status, 200, "{door:?}");
         assert_eq!(house.health("/readyz").await.status, 503, "{door:?}");
@@ -115,8 +123,8 @@ async fn a_postgres_that_was_stopped_and_started_needs_no_restart_of_ours() {
     let body = bytes::Bytes::from(ndjson(&[record]));
     let query = &format!("dataset=account_snapshot&mode=DELTA&period_end={period_end}");
     let mut question = question(&nric(1), &period_end.to_string());
-    question["consent"]["obtained_at"] = json!(chrono::Utc::now());
-    question["consent"]["expires_at"] = json!(chrono::Utc::now() + chrono::TimeDelta::days(1));
+    question["consent"]["obtained_at"] = json!(Clock::System.now());
+    question["consent"]["expires_at"] = json!(Clock::System.now() + chrono::TimeDelta::days(1));
 
     let home = fleet.home();
     fleet.postgres.take().map(Postgres::stop).unwrap();
@@ -124,8 +132,10 @@ async fn a_postgres_that_was_stopped_and_started_needs_no_restart_of_ours() {
         timed(async { client.send(address, "key-1", query, &body, Duration::ZERO).await.unwrap() }),
         timed(async { engine.post_json(address, "/v1/profiles/query", &question).await.unwrap() }),
     );
-    assert_unavailable("a submission", &sent.0, sent.1);
-    assert_unavailable("a lookup", &asked.0, asked.1);
+    assert_unavailable("a submission", &sent.0);
+    assert_soon("a submission", sent.1);
+    assert_unavailable("a lookup", &asked.0);
+    assert_soon("a lookup", asked.1);
     assert_eq!(client.get(address, "/healthz").await.unwrap().status, 200);
     assert_eq!(client.get(address, "/readyz").await.unwrap().status, 503);
 
@@ -145,8 +155,7 @@ async fn without_the_object_store_nothing_is_acknowledged() {
     let before = house.bank.submit(&submission(1)).await;
     house.store.turn(Door::Shut);
     let waiting = submission(2);
-    let (answer, took) = timed(house.bank.send(&waiting)).await;
-    assert_unavailable("a submission", &answer, took);
+    assert_unavailable("a submission", &house.bank.send(&waiting).await);
     let unfinished: i64 =
         sqlx::query_scalar("SELECT count(*) FROM batches WHERE state <> 'swept' AND batch_id <> $1::uuid")
             .bind(&before)

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{Datelike as _, NaiveDate, TimeDelta, Utc};
+use chrono::{Datelike as _, NaiveDate, TimeDelta};
 use etrplus::access::Scope;
 use etrplus::access::registry::{NewClient, NewContributor, NewCredential, Registry};
 use etrplus::app::App;
@@ -225,7 +225,7 @@ impl Drop for Process {
 
 /// The end of last month: processes have the clock of the machine, and this is open for reports at any time.
 pub fn period_end() -> NaiveDate {
-    Utc::now().date_naive().with_day(1).unwrap() - TimeDelta::days(1)
+    Clock::System.now().date_naive().with_day(1).unwrap() - TimeDelta::days(1)
 }
 
 /// Looks again until something is so. Half a minute is more than anything here takes.

@@ -33,7 +33,6 @@ fn start() -> S3Config {
         runtime.block_on(async {
             let root = root();
             std::fs::create_dir_all(&root).unwrap();
-            #[expect(clippy::zombie_processes, reason = "it ends after this process does; that is what it is for")]
             let _lifeline = remove_at_the_end(&root);
             let server = S3Server::start(Options {
                 root,

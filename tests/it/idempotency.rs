@@ -280,7 +280,7 @@ async fn crashed_upload(eyes: &TestApp, sender: &Caller, key: &str) -> String {
         object_key: object.to_string(),
         created_at: now,
     };
-    assert!(insert_receiving(&eyes.app.db.system, &new, 15).await.unwrap());
+    assert!(insert_receiving(&eyes.app.db.system, &new, std::time::Duration::from_secs(15)).await.unwrap());
     eyes.app.store.put(&object, Bytes::from_static(b"half a file")).await.unwrap();
     object.to_string()
 }

@@ -70,7 +70,7 @@ async fn run_async(command: Command) -> Result<()> {
     let config = Config::from_env()?;
     telemetry::init(&config);
     match command {
-        Command::Serve => serve::run(config).await,
+        Command::Serve => Box::pin(serve::run(config)).await,
         Command::Work => work::run(config).await,
         Command::Migrate => migrate::run(config.database_url(), &mut stdout()).await.map(|_| ()),
         Command::Client(args) => client::run(args, &config, &mut stdout()).await,

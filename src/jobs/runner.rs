@@ -69,7 +69,7 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
         return Ok(false);
     };
     let started = std::time::Instant::now();
-    let outcome = hold_lane_while(app, &lease, refine::refine(app, &lease)).await;
+    let outcome = hold_lane_while(app, &lease, Box::pin(refine::refine(app, &lease))).await;
     let seconds = started.elapsed().as_secs_f64();
     metrics::histogram!("etr_refine_seconds").record(seconds);
     if let Err(error) = outcome {

@@ -163,7 +163,7 @@ async fn panics() -> String {
 /// Takes for ever
 #[utoipa::path(get, path = "/test/forever", tag = "test", responses((status = 200, description = "never")))]
 async fn waits_forever() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn caller_routes() -> Routes {

@@ -1,7 +1,7 @@
 //! Refining a batch: read, judge, stage, reach a verdict, publish. One call is one attempt under one lease.
 //!
-//! [`judge`] is the blocking half (decode and rules), [`stage`] the half that talks to Postgres, and both run
-//! at once, a chunk apart. [`verdict`] decides; [`publish`] is transaction C.
+//! `judge` is the blocking half (decode and rules), `stage` the half that talks to Postgres, and both run
+//! at once, a chunk apart. `verdict` decides; `publish` is transaction C.
 
 mod chunk;
 mod judge;
@@ -16,7 +16,6 @@ mod verdict;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio_util::bytes::Bytes;
 
 pub use rejects::{RejectFinding, RejectLine};
 pub use tally::Sample;
@@ -112,7 +111,7 @@ async fn read_and_stage(app: &Arc<App>, batch: &Arc<Batch>, terms: &Arc<Terms>, 
 async fn feed_from_store(mut object: aws_sdk_s3::primitives::ByteStream, feed: mpsc::Sender<Feed>) {
     while let Some(piece) = object.next().await {
         let message = match piece {
-            Ok(bytes) => Feed::Bytes(Bytes::from(bytes)),
+            Ok(bytes) => Feed::Bytes(bytes),
             Err(error) => Feed::Broken(error.to_string()),
         };
         if feed.send(message).await.is_err() {

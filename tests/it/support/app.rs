@@ -89,7 +89,11 @@ impl TestApp {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> TestApp {
-        let database = fresh_database().await;
+        TestApp::start_on(fresh_database().await, change).await
+    }
+
+    /// On a database that the story has in hand.
+    pub async fn start_on(database: TestDatabase, change: impl FnOnce(&mut Config)) -> TestApp {
         let mut config = config(&database.url);
         config.s3 = objects::s3().await;
         change(&mut config);
@@ -230,8 +234,13 @@ impl Report {
 }
 
 pub fn config(database_url: &str) -> Config {
+    Config::from_variables(&configuration(database_url)).unwrap()
+}
+
+/// The variables of a server of the tests, but for its object store.
+pub fn configuration(database_url: &str) -> BTreeMap<String, String> {
     let key = format!("1:{}", BASE64_STANDARD.encode([42_u8; 32]));
-    let variables: BTreeMap<String, String> = [
+    [
         ("DATABASE_URL", database_url),
         ("ETR_S3_BUCKET", "unset"),
         ("ETR_S3_ACCESS_KEY_ID", "unset"),
@@ -242,11 +251,10 @@ pub fn config(database_url: &str) -> Config {
         ("ETR_PUBLIC_URL", "https://etrplus.example"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    Config::from_variables(&variables).unwrap()
+    .into()
 }
 
-async fn wire(config: Config, clock: Clock) -> Arc<App> {
+pub async fn wire(config: Config, clock: Clock) -> Arc<App> {
     let db = etrplus::db::Db::connect(config.database_url(), config.db_connections).unwrap();
     let keys = Keyring::from_config(&config).unwrap();
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await.unwrap();

@@ -26,7 +26,7 @@ const SHIPPED: &[(i64, &str)] = &[
     ),
     (
         20_261_124_000_300,
-        "8ca57f6a1799b24283867ed686eadd7baae820c5ae5c1f9c16ef51532896fc4ac84145b2a0c9a46b46826cca8758567d",
+        "6f04d8ce97e916392061b90a72db67c8ff11a9d0a5a6a8e206ef5611d6e628a6d041aa7aa8409ff697dbe4799ca8ae05",
     ),
 ];
 

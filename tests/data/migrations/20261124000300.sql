@@ -1,8 +1,9 @@
 -- Synthetic rows; the token and the sealed values are nobody's.
-INSERT INTO subjects (subject_id, subject_type, sealed_name)
-VALUES ('00000000-0000-4000-8000-0000000000f1', 0, decode('01ab', 'hex'));
-INSERT INTO subject_identifiers (subject_id, id_type, token, sealed_number)
-VALUES ('00000000-0000-4000-8000-0000000000f1', 0, decode('01' || repeat('ab', 32), 'hex'), decode('01cd', 'hex'));
+INSERT INTO subjects (subject_id, subject_type, primary_token, sealed_name)
+VALUES ('00000000-0000-4000-8000-0000000000f1', 0, decode('01' || repeat('ab', 32), 'hex'), decode('01ab', 'hex'));
+INSERT INTO subject_identifiers (subject_id, id_type, secondary, token, sealed_number)
+VALUES ('00000000-0000-4000-8000-0000000000f1', 0, false, decode('01' || repeat('ab', 32), 'hex'), decode('01cd', 'hex')),
+       ('00000000-0000-4000-8000-0000000000f1', 2, true, decode('01' || repeat('cd', 32), 'hex'), NULL);
 INSERT INTO accounts (subject_id, contributor_id, account_ref, batch_id, record_no, known_from, rules_version, currency,
                       holder_role, product_type, portfolio_type, status, status_date, as_of_date, opened_date,
                       outstanding_sen, overdue_sen, dpd,

@@ -106,7 +106,7 @@ impl<'a> Shape<'a> {
             let place = format!("{place}/{name}");
             match (&known[name], &self.schema["additionalProperties"]) {
                 (Value::Null, Value::Object(_)) => {
-                    faults.extend(self.at(&self.schema["additionalProperties"]).faults(value, &place))
+                    faults.extend(self.at(&self.schema["additionalProperties"]).faults(value, &place));
                 }
                 // An object of any members is documented without properties.
                 (Value::Null, _) if known.is_object() => faults.push(format!("{place} is not documented")),

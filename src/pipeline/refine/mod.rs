@@ -20,6 +20,7 @@ use tokio_util::bytes::Bytes;
 
 pub use rejects::{RejectFinding, RejectLine};
 pub use tally::Sample;
+pub use totals::Totals;
 
 use judge::{Judge, Output, Reading};
 use stage::Stage;

@@ -27,7 +27,7 @@ pub struct Subject {
 pub type Found = HashMap<Token, Result<Subject>>;
 
 // The columns stand in the order in which `Cursor` reads them.
-const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
+pub const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
     SELECT i.token, i.subject_id, a.account_ref,
            a.contributor_id, a.holder_role, a.product_type, a.portfolio_type, a.status, a.status_date,
            a.as_of_date, a.opened_date, a.maturity_date, a.closed_date, a.currency, a.original_amount_sen,

@@ -161,3 +161,10 @@ pub async fn stats(ex: impl PgExecutor<'_>) -> Result<QueueStats> {
     .await?;
     Ok(stats)
 }
+
+/// Tells every connection that listens on the channel. NOTIFY takes a lock that all notifying commits share: callers
+/// gather their calls.
+pub async fn notify(ex: impl PgExecutor<'_>, channel: &str) -> Result<()> {
+    sqlx::query("/* jobs.notify */ SELECT pg_notify($1, '')").bind(channel).execute(ex).await?;
+    Ok(())
+}

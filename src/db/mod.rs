@@ -70,6 +70,11 @@ impl Db {
         })
     }
 
+    /// Closes every connection, once its work is done; whoever asks for one from now on gets none.
+    pub async fn close(&self) {
+        tokio::join!(self.system.close(), self.tenant.close(), self.refinery.close());
+    }
+
     /// A transaction that sees and writes the rows of one contributor alone.
     pub async fn as_contributor(&self, contributor: ContributorId) -> Result<Transaction<'static, Postgres>> {
         let mut tx = self.tenant.begin().await?;

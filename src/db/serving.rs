@@ -67,7 +67,7 @@ pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
     let (named, inserted): (i64, i64) = sqlx::query_as(
         "/* serving.insert_identifiers */
         WITH named AS MATERIALIZED (
-            SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number
+            SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number, n.place = 2 AS secondary
             FROM (SELECT token, subject_id, id_type, sealed_number, 1 AS place, record_no
                   FROM staged_accounts WHERE new_subject
                   UNION ALL
@@ -75,8 +75,8 @@ pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
                   FROM staged_accounts WHERE secondary_token IS NOT NULL) n
             ORDER BY n.token, n.place, n.record_no),
         inserted AS (
-            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
-            SELECT token, subject_id, id_type, sealed_number FROM named ORDER BY token
+            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number, secondary)
+            SELECT token, subject_id, id_type, sealed_number, secondary FROM named ORDER BY token
             ON CONFLICT (token) DO NOTHING RETURNING 1)
         SELECT (SELECT count(*) FROM named), (SELECT count(*) FROM inserted)",
     )
@@ -96,8 +96,8 @@ pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
     }
     sqlx::query(
         "/* serving.insert_subjects */
-        INSERT INTO subjects (subject_id, subject_type, sealed_name)
-        SELECT DISTINCT ON (subject_id) subject_id, subject_type, sealed_name
+        INSERT INTO subjects (subject_id, subject_type, primary_token, sealed_name)
+        SELECT DISTINCT ON (subject_id) subject_id, subject_type, token, sealed_name
         FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
         ON CONFLICT (subject_id) DO NOTHING",
     )
@@ -117,7 +117,7 @@ async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
             WHERE s.new_subject AND i.subject_id <> s.subject_id),
         moved AS (
             UPDATE subject_identifiers i SET subject_id = standing.subject_id
-            FROM standing WHERE i.subject_id = standing.proposed)
+            FROM standing WHERE i.secondary AND i.subject_id = standing.proposed)
         UPDATE staged_accounts s SET subject_id = standing.subject_id, new_subject = false
         FROM standing WHERE s.subject_id = standing.proposed",
     )

@@ -121,11 +121,11 @@ pub struct Counts {
     pub received: i64,
     /// Records whose content is now in the serving store.
     pub accepted: i64,
-    /// Records that break at least one rejecting rule, or belong to a rejected file.
+    /// Records that break at least one rejecting rule.
     pub rejected: i64,
     /// Exact repetitions of another record of the file (S001); counted once, kept once.
     pub duplicate: i64,
-    /// Records that were not judged, because the file was refused before or trouble of ours prevented it.
+    /// Good records that nothing was done with, because the file as a whole is rejected or held.
     pub unprocessed: i64,
     /// Accepted records with at least one warning.
     pub warned: i64,

@@ -97,7 +97,7 @@ where
         return Err(too_large(limit));
     }
     check_replaced(app, &submission).await?;
-    let mut body = Body { stream: body, first: None, received: 0, limit };
+    let mut body = Body { stream: body, first: None, ended: false, received: 0, limit };
     let first = body.next_chunk().await?;
     submission.content_encoding = submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
     body.first = first;
@@ -436,6 +436,8 @@ struct Body<S> {
     stream: S,
     /// Read ahead, to see how the body begins.
     first: Option<Bytes>,
+    /// A stream that has ended is not asked again: what it would answer is undefined.
+    ended: bool,
     received: u64,
     limit: u64,
 }
@@ -450,8 +452,11 @@ where
             return Ok(Some(first));
         }
         let mut chunk = BytesMut::new();
-        while chunk.len() < CHUNK_BYTES {
-            let Some(piece) = self.stream.next().await else { break };
+        while chunk.len() < CHUNK_BYTES && !self.ended {
+            let Some(piece) = self.stream.next().await else {
+                self.ended = true;
+                break;
+            };
             let piece = piece?;
             self.received += piece.len() as u64;
             if self.received > self.limit {

@@ -18,6 +18,7 @@ use crate::app::AppState;
 use crate::domain::rules::{Code, rule};
 use crate::error::Error;
 use crate::http::auth::Authorized;
+use crate::http::examples;
 use crate::http::extract::Path;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::ids::BatchId;
@@ -70,11 +71,11 @@ enum Language {
 /// `Accept-Language: ms`. Mend these records and send them as a DELTA.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}/rejects", operation_id = "list_rejects", tag = "batches",
-    params(("batch_id" = BatchId, Path),
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID)),
         ("Accept" = Option<String>, Header, description = "application/x-ndjson or text/csv"),
         ("Accept-Language" = Option<String>, Header, description = "en or ms")),
     responses(
-        (status = 200, description = "the rejected records", content((RejectView = "application/x-ndjson"), (String = "text/csv"))),
+        (status = 200, description = "the rejected records", content((RejectView = "application/x-ndjson", example = json!(examples::reject())), (String = "text/csv"))),
         (status = 404, description = "no such batch of yours"),
         (status = 406, description = "`not-acceptable`: neither NDJSON nor CSV fits Accept"),
         (status = 409, description = "`conflict`: the batch is not judged yet")),

@@ -26,9 +26,12 @@ use crate::pipeline::pack::DeclaredDigest;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SubmissionQuery {
+    #[param(example = "account_snapshot")]
     pub dataset: Dataset,
+    #[param(example = "DELTA")]
     pub mode: Mode,
     /// Last day of the period that the file describes, YYYY-MM-DD.
+    #[param(example = "2026-10-31")]
     pub period_end: NaiveDate,
     /// Version of the contract; the current one when absent.
     pub schema_version: Option<String>,

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 pub use rejects::{RejectFinding, RejectLine};
 pub use tally::Sample;
+pub use totals::Totals;
 
 use judge::{Judge, Output, Reading};
 use stage::Stage;

@@ -1,0 +1,306 @@
+//! Decode and all record rules on one core, without I/O, beside the bare parse of the same bytes: by `serde_json`
+//! and `csv` into a struct of the record's own types, and into one that leaves dates and words as text.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use chrono::NaiveDate;
+use csv::StringRecord;
+use etrplus::domain::contract::csv::CsvHeader;
+use etrplus::domain::contract::ndjson::NdjsonReader;
+use etrplus::domain::contract::row::Row;
+use etrplus::domain::contract::{
+    AccountStatus, HolderRole, IdType, Mode, MoneyUnit, PaymentFrequency, PortfolioType, ProductType,
+    SettlementType, SubjectType, Terms,
+};
+use etrplus::domain::dates::business_date;
+use etrplus::domain::finding::Finding;
+use etrplus::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
+use etrplus::domain::rules::identity::{IdentityContext, check_identity};
+use etrplus::domain::rules::{RowContext, check_row};
+use etrplus::pipeline::refine::Totals;
+use serde::Deserialize;
+
+use crate::Scale;
+use crate::load::Samples;
+use crate::report::{self, Aim, thousands, total_rate};
+use crate::rows::Rows;
+
+/// The record as a parser without rules would fill it. `&str` and not `Cow`: serde borrows into no `Option<Cow>`, and
+/// these rows have no escapes. The arguments are the types of what the contract restricts.
+macro_rules! bare_record {
+    ($name:ident, $date:ty, $subject_type:ty, $id_type:ty, $role:ty, $product:ty, $portfolio:ty, $status:ty,
+     $frequency:ty, $settlement:ty) => {
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "only filled")]
+        struct $name<'a> {
+            subject_type: Option<$subject_type>,
+            id_type: Option<$id_type>,
+            id_number: Option<&'a str>,
+            id_country: Option<&'a str>,
+            secondary_id_type: Option<$id_type>,
+            secondary_id_number: Option<&'a str>,
+            full_name: Option<&'a str>,
+            date_of_birth: Option<$date>,
+            phone: Option<&'a str>,
+            postcode: Option<&'a str>,
+            holder_role: Option<$role>,
+            account_ref: Option<&'a str>,
+            product_type: Option<$product>,
+            portfolio_type: Option<$portfolio>,
+            islamic: Option<bool>,
+            merchant_category: Option<&'a str>,
+            as_of_date: Option<$date>,
+            opened_date: Option<$date>,
+            maturity_date: Option<$date>,
+            closed_date: Option<$date>,
+            status: Option<$status>,
+            status_date: Option<$date>,
+            currency: Option<&'a str>,
+            original_amount: Option<i64>,
+            credit_limit: Option<i64>,
+            instalment_amount: Option<i64>,
+            instalments_total: Option<u16>,
+            instalments_paid: Option<u16>,
+            instalments_overdue: Option<u16>,
+            payment_frequency: Option<$frequency>,
+            outstanding: Option<i64>,
+            overdue: Option<i64>,
+            fees_outstanding: Option<i64>,
+            dpd: Option<u16>,
+            oldest_unpaid_due_date: Option<$date>,
+            first_delinquency_date: Option<$date>,
+            aging_current: Option<i64>,
+            aging_1_30: Option<i64>,
+            aging_31_60: Option<i64>,
+            aging_61_90: Option<i64>,
+            aging_91_120: Option<i64>,
+            aging_121_150: Option<i64>,
+            aging_151_180: Option<i64>,
+            aging_181_plus: Option<i64>,
+            amount_paid_period: Option<i64>,
+            scheduled_amount_period: Option<i64>,
+            last_payment_date: Option<$date>,
+            last_payment_amount: Option<i64>,
+            next_due_date: Option<$date>,
+            next_due_amount: Option<i64>,
+            write_off_date: Option<$date>,
+            write_off_amount: Option<i64>,
+            sold_to: Option<&'a str>,
+            sold_date: Option<$date>,
+            settled_date: Option<$date>,
+            settlement_type: Option<$settlement>,
+            restructured: Option<bool>,
+            hardship: Option<bool>,
+            legal_action: Option<bool>,
+            contributor_dispute: Option<bool>,
+            listing_requested: Option<bool>,
+            evidence_ref: Option<&'a str>,
+        }
+
+        impl Bare for $name<'_> {
+            fn from_json(line: &[u8]) -> Result<()> {
+                black_box(serde_json::from_slice::<$name<'_>>(line)?);
+                Ok(())
+            }
+
+            fn from_csv(record: &StringRecord, header: &StringRecord) -> Result<()> {
+                black_box(record.deserialize::<$name<'_>>(Some(header))?);
+                Ok(())
+            }
+        }
+    };
+}
+bare_record!(
+    Typed,
+    NaiveDate,
+    SubjectType,
+    IdType,
+    HolderRole,
+    ProductType,
+    PortfolioType,
+    AccountStatus,
+    PaymentFrequency,
+    SettlementType
+);
+bare_record!(AsText, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
+
+/// A struct that a parser fills by itself.
+trait Bare {
+    fn from_json(line: &[u8]) -> Result<()>;
+    fn from_csv(record: &StringRecord, header: &StringRecord) -> Result<()>;
+}
+
+/// The same rows in both formats.
+struct Files {
+    ndjson: Vec<u8>,
+    csv: Vec<u8>,
+    rows: u64,
+    period_end: NaiveDate,
+}
+
+pub fn run(scale: Scale) -> Result<()> {
+    let files = Files::make(scale.pick(10_000, 40_000, 40_000));
+    println!("rules: decode and all record rules, rows/s of one core ({} rows)", files.rows);
+    let rounds = scale.pick(3, 12, 40);
+    compare(
+        "NDJSON",
+        rounds,
+        &files,
+        Files::judge_ndjson,
+        Files::parse_ndjson::<Typed>,
+        Files::parse_ndjson::<AsText>,
+    )?;
+    compare("CSV", rounds, &files, Files::judge_csv, Files::parse_csv::<Typed>, Files::parse_csv::<AsText>)
+}
+
+type Pass = fn(&Files) -> Result<u64>;
+
+fn compare(format: &str, rounds: usize, files: &Files, ours: Pass, typed: Pass, text: Pass) -> Result<()> {
+    let mut samples = [Vec::new(), Vec::new(), Vec::new()];
+    for pass in [ours, typed, text] {
+        files.timed(pass)?;
+    }
+    for _ in 0..rounds {
+        for (pass, samples) in [ours, typed, text].into_iter().zip(&mut samples) {
+            samples.push(files.timed(pass)?);
+        }
+    }
+    let [ours, typed, text] = samples;
+    let rate = total_rate(&ours);
+    report::line(format, &format!("{} rows/s", thousands(rate)));
+    report::figure("", rate / 1e6, "M rows/s", Aim::AtLeast(0.5));
+    report::line("  floor: same types", &format!("{} rows/s", thousands(total_rate(&typed))));
+    report::ratio("", &ours, &typed, Aim::AtLeast(0.6));
+    report::line("  floor: dates as text", &format!("{} rows/s", thousands(total_rate(&text))));
+    report::ratio("", &ours, &text, Aim::AtLeast(0.6));
+    Ok(())
+}
+
+impl Files {
+    fn make(count: u64) -> Files {
+        let rows = Rows::of_last_month();
+        let (mut ndjson, mut csv) = (Vec::new(), Rows::csv_header().into_bytes());
+        for n in 0..count {
+            rows.write_ndjson(n, &mut ndjson);
+            rows.write_csv(n, &mut csv);
+        }
+        Files { ndjson, csv, rows: count, period_end: rows.period_end }
+    }
+
+    /// One pass in CPU time of this thread, so that others on the machine count for little.
+    fn timed(&self, pass: Pass) -> Result<Samples> {
+        let (wall, cpu) = (Instant::now(), thread_time());
+        let rows = pass(self)?;
+        let elapsed = match (cpu, thread_time()) {
+            (Some(before), Some(after)) => after.saturating_sub(before),
+            _ => wall.elapsed(),
+        };
+        ensure!(rows == self.rows, "{rows} rows were read of {}", self.rows);
+        // A rate is all that is wanted of it.
+        Ok(Samples { latencies: vec![Duration::ZERO; rows as usize], elapsed })
+    }
+
+    fn judge_ndjson(&self) -> Result<u64> {
+        let terms = Terms::default();
+        let money_forms = MoneyForms::default();
+        let mut rules = Rules::new(&terms, self.period_end, &money_forms);
+        let mut reader = NdjsonReader::new();
+        for line in lines(&self.ndjson) {
+            rules.judge(&reader.read(line)?)?;
+        }
+        Ok(rules.rows)
+    }
+
+    fn judge_csv(&self) -> Result<u64> {
+        let terms = Terms::default();
+        let money_forms = MoneyForms::default();
+        let mut rules = Rules::new(&terms, self.period_end, &money_forms);
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(self.csv.as_slice());
+        let mut record = StringRecord::new();
+        reader.read_record(&mut record)?;
+        let header = CsvHeader::read(&record).ok().context("the header is refused")?;
+        while reader.read_record(&mut record)? {
+            rules.judge(&header.fill(&record)?)?;
+        }
+        Ok(rules.rows)
+    }
+
+    fn parse_ndjson<R: Bare>(&self) -> Result<u64> {
+        let mut rows = 0;
+        for line in lines(&self.ndjson) {
+            R::from_json(line)?;
+            rows += 1;
+        }
+        Ok(rows)
+    }
+
+    fn parse_csv<R: Bare>(&self) -> Result<u64> {
+        let mut reader = csv::Reader::from_reader(self.csv.as_slice());
+        let header = reader.headers()?.clone();
+        let mut record = StringRecord::new();
+        let mut rows = 0;
+        while reader.read_record(&mut record)? {
+            R::from_csv(&record, &header)?;
+            rows += 1;
+        }
+        Ok(rows)
+    }
+}
+
+/// All that a worker does to a row before it leaves the computation: see `pipeline::refine`.
+struct Rules<'a> {
+    fields: FieldContext<'a>,
+    row: RowContext<'a>,
+    identity: IdentityContext,
+    findings: Vec<Finding>,
+    totals: Totals,
+    rows: u64,
+}
+
+impl<'a> Rules<'a> {
+    fn new(terms: &'a Terms, period_end: NaiveDate, money_forms: &'a MoneyForms) -> Rules<'a> {
+        let today = business_date(etrplus::clock::Clock::System.now());
+        Rules {
+            fields: FieldContext { terms, money: MoneyUnit::Sen, money_forms },
+            row: RowContext { terms, mode: Mode::Delta, period_end, today },
+            identity: IdentityContext { today },
+            findings: Vec::new(),
+            totals: Totals::default(),
+            rows: 0,
+        }
+    }
+
+    fn judge(&mut self, row: &Row<'_>) -> Result<()> {
+        self.findings.clear();
+        let record = read_snapshot(row, &self.fields, &mut self.findings);
+        let identity = check_identity(&record, &self.identity, &mut self.findings);
+        check_row(&record, &self.row, &mut self.findings);
+        self.totals.add(&record);
+        self.rows += 1;
+        ensure!(
+            self.findings.is_empty() && identity.is_some(),
+            "a row is not as it should be: {:?}",
+            self.findings
+        );
+        black_box((&record, &identity));
+        Ok(())
+    }
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', text).map(move |end| {
+        let line = &text[start..end];
+        start = end + 1;
+        line
+    })
+}
+
+/// Time that this thread has run, where the system tells.
+fn thread_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+}

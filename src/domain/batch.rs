@@ -79,7 +79,7 @@ impl State {
     pub fn next(self) -> &'static [State] {
         match self {
             State::Receiving => &[State::Received, State::Swept],
-            State::Received => &[State::Validating, State::Cancelled],
+            State::Received => &[State::Validating, State::Cancelled, State::Failed],
             // Back to received when a worker died or let go: the job is taken up again.
             State::Validating => &[
                 State::Accepted,

@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 /// Tries of one request to the store, back-off and jitter by the SDK; then the caller answers 503.
 const ATTEMPTS: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the store may be silent: it has taken a part, or begins to answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest that one request may take in all its tries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -53,6 +55,7 @@ impl Store {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
+                    .read_timeout(READ_TIMEOUT)
                     .operation_timeout(OPERATION_TIMEOUT)
                     .build(),
             );

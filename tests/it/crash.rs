@@ -392,6 +392,7 @@ async fn transaction_c_fails_when_somebody_else_has_the_lane() {
         job_id: sqlx::query_scalar("SELECT job_id FROM jobs").fetch_one(&mut *held).await.unwrap(),
         batch_id: sqlx::query_scalar("SELECT batch_id FROM batches").fetch_one(&mut *held).await.unwrap(),
         attempts: 1,
+        unreported_attempts: 1,
     };
     give_lane_to(&mut held, lease.lease_token).await;
     held.commit().await.unwrap();

@@ -380,3 +380,23 @@ async fn a_lost_answer_to_the_publishing_commit_publishes_once() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_kills_every_worker_is_given_up_and_lets_the_others_pass() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", Terms::default()).await;
+    let deadly = bank.submit(&submission(1)).await;
+    let next = bank.submit(&submission(2)).await;
+
+    // Ten workers take the batch up and are never heard of again: their leases run out at once.
+    for attempt in 1..=10 {
+        let token = uuid::Uuid::from_u128(attempt);
+        let lease =
+            etrplus::db::jobs::lease(&eyes.database.pool, token, Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!((lease.batch_id.to_string(), lease.attempts), (deadly.clone(), attempt as i32));
+    }
+    eyes.try_jobs().await;
+
+    assert_eq!(bank.batch(&deadly).await["state"], "failed");
+    assert_eq!(bank.batch(&next).await["state"], "published");
+}

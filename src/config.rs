@@ -15,22 +15,42 @@ use crate::domain::contract::Environment;
 
 /// All variables: name, default (empty: required), meaning.
 pub const VARIABLES: &[(&str, &str, &str)] = &[
-    ("DATABASE_URL", "", "Postgres, as postgres://user@host/database; a role that is neither superuser nor BYPASSRLS"),
+    (
+        "DATABASE_URL",
+        "",
+        "Postgres, as postgres://user@host/database; a role that is neither superuser nor BYPASSRLS",
+    ),
     ("ETR_S3_BUCKET", "", "bucket that holds bronze/ and refined/"),
     ("ETR_S3_ACCESS_KEY_ID", "", "S3 credentials (AWS_ACCESS_KEY_ID is read as well)"),
     ("ETR_S3_SECRET_ACCESS_KEY", "", "S3 credentials (AWS_SECRET_ACCESS_KEY is read as well)"),
     ("ETR_S3_REGION", "ap-southeast-5", "S3 region"),
     ("ETR_S3_ENDPOINT", "(AWS)", "S3 endpoint for stores other than AWS; path-style addressing is used"),
-    ("ETR_TOKEN_KEY", "", "<version>:<base64 of 32 random bytes>: makes the keyed tokens of identifiers; losing it loses every person"),
-    ("ETR_SEAL_KEYS", "", "<version>:<base64 of 32 bytes>[,…]: encrypts identifiers and signing keys; the last one seals, all open"),
+    (
+        "ETR_TOKEN_KEY",
+        "",
+        "<version>:<base64 of 32 random bytes>: makes the keyed tokens of identifiers; losing it loses every person",
+    ),
+    (
+        "ETR_SEAL_KEYS",
+        "",
+        "<version>:<base64 of 32 bytes>[,…]: encrypts identifiers and signing keys; the last one seals, all open",
+    ),
     ("ETR_ENVIRONMENT", "PROD", "TEST or PROD: batches declared for the other one are refused (F017)"),
     ("ETR_LISTEN", "127.0.0.1:8080", "address of the API"),
     ("ETR_METRICS_LISTEN", "127.0.0.1:9090", "address of Prometheus metrics; keep it private"),
     ("ETR_PUBLIC_URL", "http://<ETR_LISTEN>", "how clients reach the API: issuer and audience of tokens"),
     ("ETR_DB_CONNECTIONS", "24", "Postgres connections of one process, over all its pools"),
     ("ETR_WORKERS", "2", "batches that one process refines at once"),
-    ("ETR_LEASE_SECONDS", "30", "a worker that shows no sign of life for so long loses its batch to another worker"),
-    ("ETR_UPLOAD_LEASE_SECONDS", "15", "an upload whose server shows no sign of life for so long is given up, and its key is free again"),
+    (
+        "ETR_LEASE_SECONDS",
+        "30",
+        "a worker that shows no sign of life for so long loses its batch to another worker",
+    ),
+    (
+        "ETR_UPLOAD_LEASE_SECONDS",
+        "15",
+        "an upload whose server shows no sign of life for so long is given up, and its key is free again",
+    ),
     ("ETR_MAX_BATCH_BYTES", "4294967296", "largest body of POST /v1/batches as received (F016)"),
     ("ETR_MAX_DECODED_BYTES", "34359738368", "largest body after decompression (F016)"),
     ("ETR_MAX_BATCH_RECORDS", "10000000", "most records in one batch (F016)"),
@@ -161,7 +181,11 @@ impl Config {
 
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
         let mut read = Reader { variables, errors: Vec::new() };
-        let listen = read.parsed("ETR_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080");
+        let listen = read.parsed(
+            "ETR_LISTEN",
+            SocketAddr::from(([127, 0, 0, 1], 8080)),
+            "an address like 127.0.0.1:8080",
+        );
         let config = Config {
             database_url: read.required(&["DATABASE_URL"]).into(),
             s3: S3Config {
@@ -169,13 +193,19 @@ impl Config {
                 region: read.optional("ETR_S3_REGION").unwrap_or_else(|| "ap-southeast-5".into()),
                 endpoint: read.optional("ETR_S3_ENDPOINT"),
                 access_key_id: read.required(&["ETR_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"]),
-                secret_access_key: read.required(&["ETR_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"]).into(),
+                secret_access_key: read
+                    .required(&["ETR_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"])
+                    .into(),
             },
             token_key: read.keys("ETR_TOKEN_KEY").pop().unwrap_or_else(placeholder_key),
             seal_keys: read.keys("ETR_SEAL_KEYS"),
             environment: environment(&mut read),
             listen,
-            metrics_listen: read.parsed("ETR_METRICS_LISTEN", SocketAddr::from(([127, 0, 0, 1], 9090)), "an address like 127.0.0.1:9090"),
+            metrics_listen: read.parsed(
+                "ETR_METRICS_LISTEN",
+                SocketAddr::from(([127, 0, 0, 1], 9090)),
+                "an address like 127.0.0.1:9090",
+            ),
             public_url: read
                 .optional("ETR_PUBLIC_URL")
                 .unwrap_or_else(|| format!("http://{listen}"))
@@ -186,7 +216,11 @@ impl Config {
             lease: Duration::from_secs(read.parsed("ETR_LEASE_SECONDS", 30, LEASE_RANGE)),
             upload_lease: Duration::from_secs(read.parsed("ETR_UPLOAD_LEASE_SECONDS", 15, LEASE_RANGE)),
             limits: read_limits(&mut read),
-            shutdown_grace: Duration::from_secs(read.parsed("ETR_SHUTDOWN_SECONDS", 25, "a number of seconds")),
+            shutdown_grace: Duration::from_secs(read.parsed(
+                "ETR_SHUTDOWN_SECONDS",
+                25,
+                "a number of seconds",
+            )),
             log_json: read.optional("ETR_LOG_FORMAT").is_none_or(|format| format != "text"),
             log_filter: read.optional("ETR_LOG").unwrap_or_else(|| "info".into()),
         };
@@ -235,7 +269,9 @@ fn check(config: &Config, errors: &mut Vec<String>) {
     if !(1..=64).contains(&config.workers) {
         errors.push("ETR_WORKERS must be a number from 1 to 64".into());
     }
-    for (name, lease) in [("ETR_LEASE_SECONDS", config.lease), ("ETR_UPLOAD_LEASE_SECONDS", config.upload_lease)] {
+    for (name, lease) in
+        [("ETR_LEASE_SECONDS", config.lease), ("ETR_UPLOAD_LEASE_SECONDS", config.upload_lease)]
+    {
         if !(2..=600).contains(&lease.as_secs()) {
             errors.push(format!("{name} must be {LEASE_RANGE}"));
         }
@@ -282,7 +318,8 @@ mod tests {
         };
         let table: String = VARIABLES.iter().map(row).collect();
         let readme = include_str!("../README.md");
-        let found: String = readme.lines().filter(|line| line.starts_with("| `")).map(|line| format!("{line}\n")).collect();
+        let found: String =
+            readme.lines().filter(|line| line.starts_with("| `")).map(|line| format!("{line}\n")).collect();
         assert_eq!(found, table, "the table in README.md and VARIABLES differ");
     }
 

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use etrplus::commands::{
-    client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work,
-};
+use etrplus::commands::{client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work};
 use etrplus::config::Config;
 use etrplus::telemetry;
 

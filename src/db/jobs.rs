@@ -96,7 +96,12 @@ pub async fn complete_in_tx(connection: &mut PgConnection, lease: &Lease) -> Res
 }
 
 /// Puts the job back for a later try; says why.
-pub async fn retry_in_tx(connection: &mut PgConnection, lease: &Lease, delay_seconds: i32, error: &str) -> Result<()> {
+pub async fn retry_in_tx(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    delay_seconds: i32,
+    error: &str,
+) -> Result<()> {
     sqlx::query(
         "/* jobs.retry */ UPDATE jobs
         SET run_at = clock_timestamp() + make_interval(secs => $2), last_error = $3

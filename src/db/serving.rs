@@ -134,16 +134,70 @@ async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
 macro_rules! snapshot_columns {
     ($prefix:literal) => {
         concat!(
-            $prefix, "record_no, ", $prefix, "outstanding_sen, ", $prefix, "overdue_sen, ",
-            $prefix, "original_amount_sen, ", $prefix, "credit_limit_sen, ", $prefix, "instalment_amount_sen, ",
-            $prefix, "next_due_amount_sen, ", $prefix, "write_off_amount_sen, ", $prefix, "as_of_date, ",
-            $prefix, "opened_date, ", $prefix, "status_date, ", $prefix, "maturity_date, ", $prefix, "closed_date, ",
-            $prefix, "first_delinquency_date, ", $prefix, "next_due_date, ", $prefix, "write_off_date, ",
-            $prefix, "settled_date, ", $prefix, "instalments_total, ", $prefix, "instalments_paid, ",
-            $prefix, "instalments_overdue, ", $prefix, "dpd, ", $prefix, "holder_role, ", $prefix, "product_type, ",
-            $prefix, "portfolio_type, ", $prefix, "status, ", $prefix, "payment_frequency, ",
-            $prefix, "settlement_type, ", $prefix, "restructured, ", $prefix, "hardship, ", $prefix, "legal_action, ",
-            $prefix, "contributor_dispute, ", $prefix, "currency"
+            $prefix,
+            "record_no, ",
+            $prefix,
+            "outstanding_sen, ",
+            $prefix,
+            "overdue_sen, ",
+            $prefix,
+            "original_amount_sen, ",
+            $prefix,
+            "credit_limit_sen, ",
+            $prefix,
+            "instalment_amount_sen, ",
+            $prefix,
+            "next_due_amount_sen, ",
+            $prefix,
+            "write_off_amount_sen, ",
+            $prefix,
+            "as_of_date, ",
+            $prefix,
+            "opened_date, ",
+            $prefix,
+            "status_date, ",
+            $prefix,
+            "maturity_date, ",
+            $prefix,
+            "closed_date, ",
+            $prefix,
+            "first_delinquency_date, ",
+            $prefix,
+            "next_due_date, ",
+            $prefix,
+            "write_off_date, ",
+            $prefix,
+            "settled_date, ",
+            $prefix,
+            "instalments_total, ",
+            $prefix,
+            "instalments_paid, ",
+            $prefix,
+            "instalments_overdue, ",
+            $prefix,
+            "dpd, ",
+            $prefix,
+            "holder_role, ",
+            $prefix,
+            "product_type, ",
+            $prefix,
+            "portfolio_type, ",
+            $prefix,
+            "status, ",
+            $prefix,
+            "payment_frequency, ",
+            $prefix,
+            "settlement_type, ",
+            $prefix,
+            "restructured, ",
+            $prefix,
+            "hardship, ",
+            $prefix,
+            "legal_action, ",
+            $prefix,
+            "contributor_dispute, ",
+            $prefix,
+            "currency"
         )
     };
 }
@@ -161,11 +215,16 @@ macro_rules! wave {
 /// A statement writes an account once, so the usual batch, a snapshot per account, is merged whole, and another
 /// one snapshot by snapshot. Two identifiers may turn out to be one subject, whose snapshots then meet in one
 /// account: that, too, is left for the second way.
-pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
+pub async fn merge_accounts_in_tx(
+    connection: &mut PgConnection,
+    origin: &Origin<'_>,
+    waves: u32,
+) -> Result<()> {
     if waves <= 1 {
-        let staged: i64 = sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
-            .fetch_one(&mut *connection)
-            .await?;
+        let staged: i64 =
+            sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
+                .fetch_one(&mut *connection)
+                .await?;
         let inserted = run(connection, INSERT_NEW_ALL, origin, 0).await?;
         // A first load is done here; the joins below would find nothing.
         if inserted == staged || inserted + run(connection, ADVANCE_ALL, origin, 0).await? >= staged {

@@ -81,9 +81,14 @@ impl State {
             State::Receiving => &[State::Received, State::Swept],
             State::Received => &[State::Validating, State::Cancelled],
             // Back to received when a worker died or let go: the job is taken up again.
-            State::Validating => {
-                &[State::Accepted, State::Rejected, State::OnHold, State::Failed, State::Received, State::Cancelled]
-            }
+            State::Validating => &[
+                State::Accepted,
+                State::Rejected,
+                State::OnHold,
+                State::Failed,
+                State::Received,
+                State::Cancelled,
+            ],
             State::OnHold => &[State::Received, State::Cancelled],
             State::Accepted => &[State::Published],
             State::Published => &[State::Curated, State::Superseded, State::Recalled],

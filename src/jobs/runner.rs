@@ -85,7 +85,11 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
 }
 
 /// Runs the work with a heartbeat; ends it when the lane is lost. A panic in it is an error of the batch.
-async fn hold_lane_while(app: &Arc<App>, lease: &Lease, work: impl Future<Output = Result<()>>) -> Result<()> {
+async fn hold_lane_while(
+    app: &Arc<App>,
+    lease: &Lease,
+    work: impl Future<Output = Result<()>>,
+) -> Result<()> {
     let heartbeat = async {
         loop {
             tokio::time::sleep(app.config.lease / HEARTBEATS).await;
@@ -93,7 +97,9 @@ async fn hold_lane_while(app: &Arc<App>, lease: &Lease, work: impl Future<Output
                 Ok(true) => {}
                 Ok(false) => return Error::Overloaded("the lease on this contributor's lane was lost"),
                 // An outage: the fence decides at the end.
-                Err(error) => tracing::warn!(batch.id = %lease.batch_id, %error, "the lease was not extended"),
+                Err(error) => {
+                    tracing::warn!(batch.id = %lease.batch_id, %error, "the lease was not extended")
+                }
             }
         }
     };

@@ -99,13 +99,17 @@ where
     check_replaced(app, &submission).await?;
     let mut body = Body { stream: body, first: None, ended: false, received: 0, limit };
     let first = body.next_chunk().await?;
-    submission.content_encoding = submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
+    submission.content_encoding =
+        submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
     body.first = first;
     for _ in 0..KEY_ATTEMPTS {
-        let known = batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key).await?;
+        let known =
+            batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key).await?;
         match known {
             Some((batch, true)) => {
-                if batches::sweep(&app.db.system, batch.id, "upload abandoned; the key was sent again").await? {
+                if batches::sweep(&app.db.system, batch.id, "upload abandoned; the key was sent again")
+                    .await?
+                {
                     forget_object(app, &batch.object_key).await;
                 }
             }
@@ -169,7 +173,8 @@ where
         packer = off_thread(move || packer.hash(&chunk)).await?;
     }
     let digests = packer.finish();
-    let same = batch.sha256.as_deref() == Some(digests.sha256.as_slice()) && batch.envelope == submission.envelope;
+    let same =
+        batch.sha256.as_deref() == Some(digests.sha256.as_slice()) && batch.envelope == submission.envelope;
     if !same {
         return Err(Error::unprocessable(
             "idempotency-key-reused",
@@ -225,7 +230,11 @@ async fn keep_receiving(app: &App, id: BatchId) -> std::convert::Infallible {
     }
 }
 
-async fn stream_to_bronze<S>(submission: &Submission, upload: &mut Upload, body: &mut Body<S>) -> Result<Digests>
+async fn stream_to_bronze<S>(
+    submission: &Submission,
+    upload: &mut Upload,
+    body: &mut Body<S>,
+) -> Result<Digests>
 where
     S: Stream<Item = Result<Bytes>> + Unpin + Send,
 {
@@ -242,7 +251,10 @@ where
     let digests = packer.finish();
     digests.check(&submission.digests)?;
     if submission.content_length.is_some_and(|length| length != body.received) {
-        return Err(Error::bad_request("bad-request", "the body is not as long as Content-Length says (F003)"));
+        return Err(Error::bad_request(
+            "bad-request",
+            "the body is not as long as Content-Length says (F003)",
+        ));
     }
     Ok(digests)
 }
@@ -357,7 +369,9 @@ async fn commit_reception(app: &App, reception: &Reception<'_>) -> Result<()> {
     if let Some(flying) = outcome.in_flight {
         return Err(Error::conflict(
             "period-in-flight",
-            format!("batch {flying} for the same dataset and period is not settled yet; wait for it or cancel it (F015)"),
+            format!(
+                "batch {flying} for the same dataset and period is not settled yet; wait for it or cancel it (F015)"
+            ),
         ));
     }
     if !outcome.received {
@@ -416,7 +430,10 @@ async fn forget_object(app: &App, key: &str) {
 
 fn too_large(limit: u64) -> Error {
     Error::PayloadTooLarge {
-        public: format!("a batch may have at most {limit} bytes as sent; split it into several DELTA batches (F016)").into(),
+        public: format!(
+            "a batch may have at most {limit} bytes as sent; split it into several DELTA batches (F016)"
+        )
+        .into(),
     }
 }
 

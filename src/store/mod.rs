@@ -84,7 +84,13 @@ impl Store {
     pub async fn get(&self, key: &str) -> Result<Option<ByteStream>> {
         match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(object) => Ok(Some(object.body)),
-            Err(error) if error.as_service_error().is_some_and(aws_sdk_s3::operation::get_object::GetObjectError::is_no_such_key) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::get_object::GetObjectError::is_no_such_key) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(trouble("get", &error)),
         }
     }
@@ -103,7 +109,12 @@ impl Store {
 
     /// Whether the bucket answers; readiness asks this.
     pub async fn ping(&self) -> Result<()> {
-        self.client.head_bucket().bucket(&self.bucket).send().await.map_err(|error| trouble("head bucket", &error))?;
+        self.client
+            .head_bucket()
+            .bucket(&self.bucket)
+            .send()
+            .await
+            .map_err(|error| trouble("head bucket", &error))?;
         Ok(())
     }
 }

@@ -85,9 +85,10 @@ pub async fn create_batch(
 /// Why the body could not be read, in the words of the HTTP layer.
 fn broken_body(error: &axum::Error) -> Error {
     match body_problem(error).kind() {
-        ProblemKind::RequestTimeout => {
-            Error::bad_request("request-timeout", "the body arrived too slowly and was cut off; nothing was kept")
-        }
+        ProblemKind::RequestTimeout => Error::bad_request(
+            "request-timeout",
+            "the body arrived too slowly and was cut off; nothing was kept",
+        ),
         _ => Error::bad_request("bad-request", "the body ended before it was complete; nothing was kept"),
     }
 }

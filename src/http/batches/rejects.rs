@@ -97,7 +97,8 @@ pub async fn list_rejects(
         None => Body::from(if shape == Shape::Csv { CSV_HEADER } else { "" }),
         Some(key) => {
             let object = app.store.get(key).await?;
-            let object = object.ok_or_else(|| Error::Store(format!("the reject file of batch {id} is missing")))?;
+            let object =
+                object.ok_or_else(|| Error::Store(format!("the reject file of batch {id} is missing")))?;
             stream_body(object, shape, language)
         }
     };
@@ -154,7 +155,8 @@ fn rewrite(
             Shape::Ndjson => write_ndjson(&mut text, line, language)?,
             Shape::Csv => write_csv(&mut text, &line, language)?,
         }
-        if text.len() >= SEND_BYTES && send.blocking_send(Ok(Bytes::from(std::mem::take(&mut text)))).is_err() {
+        if text.len() >= SEND_BYTES && send.blocking_send(Ok(Bytes::from(std::mem::take(&mut text)))).is_err()
+        {
             return Ok(());
         }
     }
@@ -229,7 +231,9 @@ fn wanted_shape(headers: &HeaderMap) -> Result<Shape, Problem> {
     for range in ranges {
         match range {
             "text/csv" | "text/*" => return Ok(Shape::Csv),
-            "application/x-ndjson" | "application/ndjson" | "application/*" | "*/*" | "" => return Ok(Shape::Ndjson),
+            "application/x-ndjson" | "application/ndjson" | "application/*" | "*/*" | "" => {
+                return Ok(Shape::Ndjson);
+            }
             _ => {}
         }
     }
@@ -237,7 +241,8 @@ fn wanted_shape(headers: &HeaderMap) -> Result<Shape, Problem> {
 }
 
 fn wanted_language(headers: &HeaderMap) -> Language {
-    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted =
+        headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let first = wanted.split(',').next().unwrap_or_default().trim();
     if first.starts_with("ms") { Language::Malay } else { Language::English }
 }

@@ -72,12 +72,18 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    pub fn read(self, app: &App, principal: &Principal, contributor: &Contributor) -> Result<Submission, Problem> {
+    pub fn read(
+        self,
+        app: &App,
+        principal: &Principal,
+        contributor: &Contributor,
+    ) -> Result<Submission, Problem> {
         let content_type = text_of(self.headers, &header::CONTENT_TYPE).unwrap_or_default();
         let format = self.query.format.or_else(|| format_of(&content_type)).ok_or_else(unknown_type)?;
         let digests = self.digests()?;
         let content_encoding = encoding_of(self.headers)?;
-        let content_length = text_of(self.headers, &header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+        let content_length =
+            text_of(self.headers, &header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
         let envelope = envelope(self.query, format)?;
         refuse_envelope(app, contributor, &envelope)?;
         Ok(Submission {

@@ -90,7 +90,10 @@ impl Source {
             _ => Box::new(stored),
         };
         let received = Received { inner, sha256: Context::new(&SHA256), bytes: 0 };
-        Ok(Source { received: Rc::new(RefCell::new(received)), content_encoding: content_encoding.to_owned() })
+        Ok(Source {
+            received: Rc::new(RefCell::new(received)),
+            content_encoding: content_encoding.to_owned(),
+        })
     }
 
     /// The content after decompression, capped in size and ratio.
@@ -101,7 +104,9 @@ impl Source {
             "zstd" => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(handle)
                     .map_err(|error| Fault::Ours(error.to_string()))?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|error| Fault::Ours(error.to_string()))?;
+                decoder
+                    .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                    .map_err(|error| Fault::Ours(error.to_string()))?;
                 Box::new(decoder)
             }
             _ => return Ok(Box::new(handle)),
@@ -232,7 +237,11 @@ pub(super) mod tests {
             (zstd::bulk::compress(&plain, 3).unwrap(), "zstd"),
         ];
         for (received, encoding) in sent {
-            let stored = if encoding == "identity" { zstd::bulk::compress(&received, 1).unwrap() } else { received.clone() };
+            let stored = if encoding == "identity" {
+                zstd::bulk::compress(&received, 1).unwrap()
+            } else {
+                received.clone()
+            };
             let stored_encoding = if encoding == "identity" { "zstd" } else { "identity" };
             let source = source(&stored, stored_encoding, encoding);
             assert!(read_all(&source).unwrap() == plain, "{encoding}");

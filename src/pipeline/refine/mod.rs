@@ -44,7 +44,8 @@ const OUTPUT_DEPTH: usize = 2;
 /// Trouble of ours; the batch is left for another attempt.
 pub async fn refine(app: &Arc<App>, lease: &Lease) -> Result<()> {
     let Some(batch) = begin(app, lease).await? else { return Ok(()) };
-    let contributor = contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
+    let contributor =
+        contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
     let batch = Arc::new(batch);
     let terms = Arc::new(contributor.terms);
     let mut stage = Stage::open(app, &batch, lease).await?;
@@ -75,7 +76,12 @@ async fn begin(app: &App, lease: &Lease) -> Result<Option<Batch>> {
     Ok(Some(batch))
 }
 
-async fn read_and_stage(app: &Arc<App>, batch: &Arc<Batch>, terms: &Arc<Terms>, stage: &mut Stage) -> Result<Reading> {
+async fn read_and_stage(
+    app: &Arc<App>,
+    batch: &Arc<Batch>,
+    terms: &Arc<Terms>,
+    stage: &mut Stage,
+) -> Result<Reading> {
     let object = app.store.get(&batch.object_key).await?;
     let object = object.ok_or_else(|| Error::Internal("the stored object is missing".into()))?;
     let (send_feed, feed) = mpsc::channel(FEED_DEPTH);

@@ -105,7 +105,7 @@ async fn hold_lane_while(
                 Ok(false) => return Error::Overloaded("the lease on this contributor's lane was lost"),
                 // An outage: the fence decides at the end.
                 Err(error) => {
-                    tracing::warn!(batch.id = %lease.batch_id, %error, "the lease was not extended")
+                    tracing::warn!(batch.id = %lease.batch_id, %error, "the lease was not extended");
                 }
             }
         }

@@ -262,6 +262,11 @@ fn placeholder_key() -> VersionedKey {
 /// Less leaves no room for a late sign of life, more leaves a dead process's work undone.
 const LEASE_RANGE: &str = "a number of seconds from 2 to 600";
 
+/// How many of a process's connections are kept for refining batches.
+pub fn refinery_connections(connections: u32) -> u32 {
+    connections / 6 + 1
+}
+
 fn check(config: &Config, errors: &mut Vec<String>) {
     if !(4..=500).contains(&config.db_connections) {
         errors.push("ETR_DB_CONNECTIONS must be a number from 4 to 500".into());
@@ -275,6 +280,13 @@ fn check(config: &Config, errors: &mut Vec<String>) {
         if !(2..=600).contains(&lease.as_secs()) {
             errors.push(format!("{name} must be {LEASE_RANGE}"));
         }
+    }
+    if config.workers > refinery_connections(config.db_connections) as usize {
+        errors.push(format!(
+            "ETR_WORKERS may be at most {} with {} ETR_DB_CONNECTIONS: each running batch holds a connection of its own",
+            refinery_connections(config.db_connections),
+            config.db_connections
+        ));
     }
     if config.limits.max_batch_bytes == 0 || config.limits.max_records == 0 || config.limits.max_ratio == 0 {
         errors.push("limits must be greater than zero".into());
@@ -329,6 +341,16 @@ mod tests {
         for secret in ["hunter2", "sesame", &BASE64.encode([7u8; 32]), "7, 7"] {
             assert!(!text.contains(secret), "{secret} is shown");
         }
+    }
+
+    #[test]
+    fn more_workers_than_connections_for_them_are_refused() {
+        let mut variables = complete();
+        variables.insert("ETR_WORKERS".into(), "6".into());
+        let error = Config::from_variables(&variables).unwrap_err().to_string();
+        assert!(error.contains("ETR_WORKERS may be at most 5 with 24"), "{error}");
+        variables.insert("ETR_DB_CONNECTIONS".into(), "30".into());
+        assert!(Config::from_variables(&variables).is_ok());
     }
 
     #[test]

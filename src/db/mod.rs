@@ -30,6 +30,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::config::refinery_connections;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 
@@ -62,7 +63,7 @@ impl Db {
                 .connect_lazy_with(options.clone().options(settings.iter().copied()))
         };
         let tenant_share = connections / 3;
-        let refinery_share = connections / 6 + 1;
+        let refinery_share = refinery_connections(connections);
         Ok(Db {
             system: pool(&session_settings("system"), connections - tenant_share - refinery_share),
             tenant: pool(&session_settings("none"), tenant_share),

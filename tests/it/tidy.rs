@@ -21,7 +21,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Identifiers are typed in the domain; keys come from the configuration.
     ("privacy", &["config", "domain", "error"]),
     // A token is a column: its type is all that `db` knows of privacy.
-    ("db", &["domain", "error", "ids", "privacy"]),
+    // The configuration shares out the connections of a process.
+    ("db", &["config", "domain", "error", "ids", "privacy"]),
     ("store", &["config", "error", "ids"]),
     ("audit", &["db", "error", "ids"]),
     // Who may do what; a deed of an operator is an audit entry in the same transaction.

@@ -26,7 +26,7 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-pub fn print(postgres: String, scale: Scale) -> Result<()> {
+pub fn print(postgres: &str, scale: Scale) -> Result<()> {
     let memory_kb: u64 =
         value("meminfo", "MemTotal").and_then(|kb| kb.split(' ').next()?.parse().ok()).unwrap_or(0);
     println!("eTR+ {} first light, {scale:?} run", env!("CARGO_PKG_VERSION"));

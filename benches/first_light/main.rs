@@ -128,7 +128,7 @@ async fn run(args: &Args) -> Result<()> {
     let all = Part::value_variants();
     let parts = if args.parts.is_empty() { all } else { &args.parts };
     let mut world = World::new(args.dir.as_deref(), args.weed.clone(), args.embedded_s3)?;
-    machine::print(world.postgres_version().await?, scale)?;
+    machine::print(&world.postgres_version().await?, scale)?;
     for part in parts {
         let begun = Instant::now();
         match part {

@@ -113,6 +113,8 @@ CREATE TABLE jobs (
     batch_id uuid NOT NULL REFERENCES batches,
     state text NOT NULL CHECK (state IN ('queued', 'done', 'dead')),
     attempts integer NOT NULL DEFAULT 0,
+    -- Attempts in a row of which nobody said how they ended: their workers died.
+    unreported_attempts integer NOT NULL DEFAULT 0,
     run_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     finished_at timestamptz,

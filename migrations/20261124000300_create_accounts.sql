@@ -9,6 +9,8 @@ CREATE TABLE subjects (
     subject_id    UUID PRIMARY KEY,
     created_at    TIMESTAMPTZ NOT NULL DEFAULT now(),
     subject_type  SMALLINT NOT NULL CHECK (subject_type BETWEEN 0 AND 1),
+    -- The identifier that the subject was first named by; others are found by subject_identifiers_secondary.
+    primary_token BYTEA NOT NULL,
     sealed_name   BYTEA
 );
 
@@ -19,11 +21,14 @@ CREATE TABLE subject_identifiers (
     subject_id     UUID NOT NULL,
     created_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
     id_type        SMALLINT NOT NULL CHECK (id_type BETWEEN 0 AND 6),
+    -- Named beside another identifier, not by itself.
+    secondary      BOOLEAN NOT NULL DEFAULT false,
     token          BYTEA PRIMARY KEY CHECK (octet_length(token) BETWEEN 17 AND 65),
     sealed_number  BYTEA
 );
--- Erasure and data-subject access go from the person to every identifier.
-CREATE INDEX subject_identifiers_subject ON subject_identifiers (subject_id);
+-- Erasure and data-subject access go from the person to every identifier: subjects.primary_token and these few.
+-- An index over all of them would cost more than half of the time that entering a million new persons takes.
+CREATE INDEX subject_identifiers_secondary ON subject_identifiers (subject_id) WHERE secondary;
 
 -- The serving store: one row per account and holder. The key begins with the subject because lookups do.
 -- No foreign keys (contributor, batch, subject): each would be checked once per row of a load, for parents that

@@ -1,6 +1,6 @@
 //! Configuration: read once from the environment, checked as a whole, secrets never shown.
 //!
-//! Every variable is a line of [`VARIABLES`]; `etrplus serve --help` and README point there.
+//! Every variable is a line of [`VARIABLES`]; the table in README.md is the same list, which a test holds.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,22 +15,42 @@ use crate::domain::contract::Environment;
 
 /// All variables: name, default (empty: required), meaning.
 pub const VARIABLES: &[(&str, &str, &str)] = &[
-    ("DATABASE_URL", "", "Postgres, as postgres://user@host/database; a role that is neither superuser nor BYPASSRLS"),
+    (
+        "DATABASE_URL",
+        "",
+        "Postgres, as postgres://user@host/database; a role that is neither superuser nor BYPASSRLS",
+    ),
     ("ETR_S3_BUCKET", "", "bucket that holds bronze/ and refined/"),
     ("ETR_S3_ACCESS_KEY_ID", "", "S3 credentials (AWS_ACCESS_KEY_ID is read as well)"),
     ("ETR_S3_SECRET_ACCESS_KEY", "", "S3 credentials (AWS_SECRET_ACCESS_KEY is read as well)"),
     ("ETR_S3_REGION", "ap-southeast-5", "S3 region"),
     ("ETR_S3_ENDPOINT", "(AWS)", "S3 endpoint for stores other than AWS; path-style addressing is used"),
-    ("ETR_TOKEN_KEY", "", "<version>:<base64 of 32 random bytes>: makes the keyed tokens of identifiers; losing it loses every person"),
-    ("ETR_SEAL_KEYS", "", "<version>:<base64 of 32 bytes>[,…]: encrypts identifiers and signing keys; the last one seals, all open"),
+    (
+        "ETR_TOKEN_KEY",
+        "",
+        "<version>:<base64 of 32 random bytes>: makes the keyed tokens of identifiers; losing it loses every person",
+    ),
+    (
+        "ETR_SEAL_KEYS",
+        "",
+        "<version>:<base64 of 32 bytes>[,…]: encrypts identifiers and signing keys; the last one seals, all open",
+    ),
     ("ETR_ENVIRONMENT", "PROD", "TEST or PROD: batches declared for the other one are refused (F017)"),
     ("ETR_LISTEN", "127.0.0.1:8080", "address of the API"),
     ("ETR_METRICS_LISTEN", "127.0.0.1:9090", "address of Prometheus metrics; keep it private"),
     ("ETR_PUBLIC_URL", "http://<ETR_LISTEN>", "how clients reach the API: issuer and audience of tokens"),
     ("ETR_DB_CONNECTIONS", "24", "Postgres connections of one process, over all its pools"),
     ("ETR_WORKERS", "2", "batches that one process refines at once"),
-    ("ETR_LEASE_SECONDS", "30", "a worker that shows no sign of life for so long loses its batch to another worker"),
-    ("ETR_UPLOAD_LEASE_SECONDS", "15", "an upload whose server shows no sign of life for so long is given up, and its key is free again"),
+    (
+        "ETR_LEASE_SECONDS",
+        "30",
+        "a worker that shows no sign of life for so long loses its batch to another worker",
+    ),
+    (
+        "ETR_UPLOAD_LEASE_SECONDS",
+        "15",
+        "an upload whose server shows no sign of life for so long is given up, and its key is free again",
+    ),
     ("ETR_MAX_BATCH_BYTES", "4294967296", "largest body of POST /v1/batches as received (F016)"),
     ("ETR_MAX_DECODED_BYTES", "34359738368", "largest body after decompression (F016)"),
     ("ETR_MAX_BATCH_RECORDS", "10000000", "most records in one batch (F016)"),
@@ -39,6 +59,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("ETR_SHUTDOWN_SECONDS", "25", "how long a stopping process lets work finish"),
     ("ETR_LOG_FORMAT", "json", "json or text"),
     ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
+    ("ETR_PG_BIN", "(searched)", "`dev` and tests: folder with the PostgreSQL programs to run privately"),
 ];
 
 /// A symmetric key with its version. Never printed.
@@ -160,7 +181,11 @@ impl Config {
 
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
         let mut read = Reader { variables, errors: Vec::new() };
-        let listen = read.parsed("ETR_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080");
+        let listen = read.parsed(
+            "ETR_LISTEN",
+            SocketAddr::from(([127, 0, 0, 1], 8080)),
+            "an address like 127.0.0.1:8080",
+        );
         let config = Config {
             database_url: read.required(&["DATABASE_URL"]).into(),
             s3: S3Config {
@@ -168,13 +193,19 @@ impl Config {
                 region: read.optional("ETR_S3_REGION").unwrap_or_else(|| "ap-southeast-5".into()),
                 endpoint: read.optional("ETR_S3_ENDPOINT"),
                 access_key_id: read.required(&["ETR_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"]),
-                secret_access_key: read.required(&["ETR_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"]).into(),
+                secret_access_key: read
+                    .required(&["ETR_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"])
+                    .into(),
             },
             token_key: read.keys("ETR_TOKEN_KEY").pop().unwrap_or_else(placeholder_key),
             seal_keys: read.keys("ETR_SEAL_KEYS"),
             environment: environment(&mut read),
             listen,
-            metrics_listen: read.parsed("ETR_METRICS_LISTEN", SocketAddr::from(([127, 0, 0, 1], 9090)), "an address like 127.0.0.1:9090"),
+            metrics_listen: read.parsed(
+                "ETR_METRICS_LISTEN",
+                SocketAddr::from(([127, 0, 0, 1], 9090)),
+                "an address like 127.0.0.1:9090",
+            ),
             public_url: read
                 .optional("ETR_PUBLIC_URL")
                 .unwrap_or_else(|| format!("http://{listen}"))
@@ -185,7 +216,11 @@ impl Config {
             lease: Duration::from_secs(read.parsed("ETR_LEASE_SECONDS", 30, LEASE_RANGE)),
             upload_lease: Duration::from_secs(read.parsed("ETR_UPLOAD_LEASE_SECONDS", 15, LEASE_RANGE)),
             limits: read_limits(&mut read),
-            shutdown_grace: Duration::from_secs(read.parsed("ETR_SHUTDOWN_SECONDS", 25, "a number of seconds")),
+            shutdown_grace: Duration::from_secs(read.parsed(
+                "ETR_SHUTDOWN_SECONDS",
+                25,
+                "a number of seconds",
+            )),
             log_json: read.optional("ETR_LOG_FORMAT").is_none_or(|format| format != "text"),
             log_filter: read.optional("ETR_LOG").unwrap_or_else(|| "info".into()),
         };
@@ -227,6 +262,11 @@ fn placeholder_key() -> VersionedKey {
 /// Less leaves no room for a late sign of life, more leaves a dead process's work undone.
 const LEASE_RANGE: &str = "a number of seconds from 2 to 600";
 
+/// How many of a process's connections are kept for refining batches.
+pub fn refinery_connections(connections: u32) -> u32 {
+    connections / 6 + 1
+}
+
 fn check(config: &Config, errors: &mut Vec<String>) {
     if !(4..=500).contains(&config.db_connections) {
         errors.push("ETR_DB_CONNECTIONS must be a number from 4 to 500".into());
@@ -234,10 +274,19 @@ fn check(config: &Config, errors: &mut Vec<String>) {
     if !(1..=64).contains(&config.workers) {
         errors.push("ETR_WORKERS must be a number from 1 to 64".into());
     }
-    for (name, lease) in [("ETR_LEASE_SECONDS", config.lease), ("ETR_UPLOAD_LEASE_SECONDS", config.upload_lease)] {
+    for (name, lease) in
+        [("ETR_LEASE_SECONDS", config.lease), ("ETR_UPLOAD_LEASE_SECONDS", config.upload_lease)]
+    {
         if !(2..=600).contains(&lease.as_secs()) {
             errors.push(format!("{name} must be {LEASE_RANGE}"));
         }
+    }
+    if config.workers > refinery_connections(config.db_connections) as usize {
+        errors.push(format!(
+            "ETR_WORKERS may be at most {} with {} ETR_DB_CONNECTIONS: each running batch holds a connection of its own",
+            refinery_connections(config.db_connections),
+            config.db_connections
+        ));
     }
     if config.limits.max_batch_bytes == 0 || config.limits.max_records == 0 || config.limits.max_ratio == 0 {
         errors.push("limits must be greater than zero".into());
@@ -274,11 +323,34 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_exactly_these_variables() {
+        let row = |(name, default, meaning): &(&str, &str, &str)| {
+            let default = if default.is_empty() { "required".to_owned() } else { format!("`{default}`") };
+            format!("| `{name}` | {default} | {meaning} |\n")
+        };
+        let table: String = VARIABLES.iter().map(row).collect();
+        let readme = include_str!("../README.md");
+        let found: String =
+            readme.lines().filter(|line| line.starts_with("| `")).map(|line| format!("{line}\n")).collect();
+        assert_eq!(found, table, "the table in README.md and VARIABLES differ");
+    }
+
+    #[test]
     fn debug_output_shows_no_secret() {
         let text = format!("{:?}", Config::from_variables(&complete()).unwrap());
         for secret in ["hunter2", "sesame", &BASE64.encode([7u8; 32]), "7, 7"] {
             assert!(!text.contains(secret), "{secret} is shown");
         }
+    }
+
+    #[test]
+    fn more_workers_than_connections_for_them_are_refused() {
+        let mut variables = complete();
+        variables.insert("ETR_WORKERS".into(), "6".into());
+        let error = Config::from_variables(&variables).unwrap_err().to_string();
+        assert!(error.contains("ETR_WORKERS may be at most 5 with 24"), "{error}");
+        variables.insert("ETR_DB_CONNECTIONS".into(), "30".into());
+        assert!(Config::from_variables(&variables).is_ok());
     }
 
     #[test]

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use etrplus::commands::{
-    client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work,
-};
+use etrplus::commands::{client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work};
 use etrplus::config::Config;
 use etrplus::telemetry;
 
@@ -70,7 +68,7 @@ async fn run_async(command: Command) -> Result<()> {
     let config = Config::from_env()?;
     telemetry::init(&config);
     match command {
-        Command::Serve => serve::run(config).await,
+        Command::Serve => Box::pin(serve::run(config)).await,
         Command::Work => work::run(config).await,
         Command::Migrate => migrate::run(config.database_url(), &mut stdout()).await.map(|_| ()),
         Command::Client(args) => client::run(args, &config, &mut stdout()).await,

@@ -21,7 +21,6 @@ use crate::jobs::{Wake, gauges};
 use crate::pipeline::footprints::Lookups;
 use crate::privacy::Keyring;
 use crate::store::Store;
-use crate::telemetry;
 
 /// Pause between attempts to reach a database that is down.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -179,10 +178,4 @@ fn refusal(schema: Schema) -> Option<String> {
             "Migration {version} broke off in the middle: finish or undo it by hand, correct its row in _sqlx_migrations, then run `etrplus migrate`."
         )),
     }
-}
-
-/// Sets up logs, then serves.
-pub async fn start(config: Config) -> Result<()> {
-    telemetry::init(&config);
-    run(config).await
 }

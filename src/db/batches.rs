@@ -325,7 +325,11 @@ pub async fn sweep_abandoned(ex: impl PgExecutor<'_>, limit: i64) -> Result<Vec<
 }
 
 /// The live submission under a client's key, and whether its upload was given up by everyone.
-pub async fn find_by_key(ex: impl PgExecutor<'_>, client: ClientId, key: &str) -> Result<Option<(Batch, bool)>> {
+pub async fn find_by_key(
+    ex: impl PgExecutor<'_>,
+    client: ClientId,
+    key: &str,
+) -> Result<Option<(Batch, bool)>> {
     #[derive(FromRow)]
     struct Found {
         #[sqlx(flatten)]
@@ -417,7 +421,12 @@ pub struct Step<'a> {
 }
 
 /// Moves a batch along the transition table. `false` when it stands somewhere that does not lead there.
-pub async fn move_in_tx(connection: &mut PgConnection, id: BatchId, to: State, step: Step<'_>) -> Result<bool> {
+pub async fn move_in_tx(
+    connection: &mut PgConnection,
+    id: BatchId,
+    to: State,
+    step: Step<'_>,
+) -> Result<bool> {
     let from: Vec<&str> = State::leading_to(to).into_iter().map(State::as_str).collect();
     let moved = sqlx::query(
         "/* batches.move */
@@ -558,8 +567,9 @@ pub async fn findings(ex: impl PgExecutor<'_>, id: BatchId) -> Result<Vec<RuleCo
 
 /// How many batches stand in each state, for the metrics.
 pub async fn count_by_state(ex: impl PgExecutor<'_>) -> Result<Vec<(String, i64)>> {
-    let counts = sqlx::query_as("/* batches.count_by_state */ SELECT state, count(*) FROM batches GROUP BY state")
-        .fetch_all(ex)
-        .await?;
+    let counts =
+        sqlx::query_as("/* batches.count_by_state */ SELECT state, count(*) FROM batches GROUP BY state")
+            .fetch_all(ex)
+            .await?;
     Ok(counts)
 }

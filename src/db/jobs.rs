@@ -20,6 +20,8 @@ pub struct Lease {
     pub batch_id: BatchId,
     /// How often the job has been taken up, this time included.
     pub attempts: i32,
+    /// How many attempts in a row, this one included, nobody has reported the end of.
+    pub unreported_attempts: i32,
 }
 
 /// Leases the lane that waited longest among those with work, and takes its oldest job. A job that waits for
@@ -45,9 +47,10 @@ pub async fn lease(ex: impl PgExecutor<'_>, lease_token: Uuid, length: Duration)
         job AS (
             SELECT j.job_id FROM jobs j JOIN leased USING (contributor_id)
             WHERE j.state = 'queued' ORDER BY j.job_no LIMIT 1)
-        UPDATE jobs SET attempts = attempts + 1
+        UPDATE jobs SET attempts = attempts + 1, unreported_attempts = unreported_attempts + 1
         FROM job, leased WHERE jobs.job_id = job.job_id
-        RETURNING leased.contributor_id, leased.lease_token, jobs.job_id, jobs.batch_id, jobs.attempts",
+        RETURNING leased.contributor_id, leased.lease_token, jobs.job_id, jobs.batch_id, jobs.attempts,
+            jobs.unreported_attempts",
     )
     .bind(lease_token)
     .bind(length.as_secs_f64())
@@ -96,10 +99,15 @@ pub async fn complete_in_tx(connection: &mut PgConnection, lease: &Lease) -> Res
 }
 
 /// Puts the job back for a later try; says why.
-pub async fn retry_in_tx(connection: &mut PgConnection, lease: &Lease, delay_seconds: i32, error: &str) -> Result<()> {
+pub async fn retry_in_tx(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    delay_seconds: i32,
+    error: &str,
+) -> Result<()> {
     sqlx::query(
         "/* jobs.retry */ UPDATE jobs
-        SET run_at = clock_timestamp() + make_interval(secs => $2), last_error = $3
+        SET run_at = clock_timestamp() + make_interval(secs => $2), last_error = $3, unreported_attempts = 0
         WHERE job_id = $1 AND state = 'queued'",
     )
     .bind(lease.job_id)
@@ -160,4 +168,11 @@ pub async fn stats(ex: impl PgExecutor<'_>) -> Result<QueueStats> {
     .fetch_one(ex)
     .await?;
     Ok(stats)
+}
+
+/// Tells every connection that listens on the channel. NOTIFY takes a lock that all notifying commits share: callers
+/// gather their calls.
+pub async fn notify(ex: impl PgExecutor<'_>, channel: &str) -> Result<()> {
+    sqlx::query("/* jobs.notify */ SELECT pg_notify($1, '')").bind(channel).execute(ex).await?;
+    Ok(())
 }

@@ -8,20 +8,20 @@
 //! everything that a contributor's request reads or writes goes through it, so that a forgotten `WHERE`
 //! finds nothing instead of somebody else's batch.
 
-pub mod batches;
-pub mod copy;
-pub mod jobs;
-pub mod lineage;
-pub mod serving;
-pub mod staging;
+pub mod accounts;
 pub mod audit_entries;
+pub mod batches;
 pub mod client_assertions;
 pub mod clients;
 pub mod contributors;
-pub mod schema;
-pub mod signing_keys;
-pub mod accounts;
+pub mod copy;
 pub mod footprints;
+pub mod jobs;
+pub mod lineage;
+pub mod schema;
+pub mod serving;
+pub mod signing_keys;
+pub mod staging;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -30,6 +30,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::config::refinery_connections;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 
@@ -62,12 +63,17 @@ impl Db {
                 .connect_lazy_with(options.clone().options(settings.iter().copied()))
         };
         let tenant_share = connections / 3;
-        let refinery_share = connections / 6 + 1;
+        let refinery_share = refinery_connections(connections);
         Ok(Db {
             system: pool(&session_settings("system"), connections - tenant_share - refinery_share),
             tenant: pool(&session_settings("none"), tenant_share),
             refinery: pool(&REFINERY_SETTINGS, refinery_share),
         })
+    }
+
+    /// Closes every connection, once its work is done; whoever asks for one from now on gets none.
+    pub async fn close(&self) {
+        tokio::join!(self.system.close(), self.tenant.close(), self.refinery.close());
     }
 
     /// A transaction that sees and writes the rows of one contributor alone.
@@ -106,12 +112,17 @@ const REFINERY_SETTINGS: [(&str, &str); 6] = [
 pub fn ensure_one_row(table: &'static str, result: &sqlx::postgres::PgQueryResult) -> Result<()> {
     match result.rows_affected() {
         1 => Ok(()),
-        n => Err(Error::Inconsistent { table, column: "(row count)", row: format!("{n} rows instead of one") }),
+        n => {
+            Err(Error::Inconsistent { table, column: "(row count)", row: format!("{n} rows instead of one") })
+        }
     }
 }
 
 /// Holds a lock until the transaction ends; two transactions with the same number take turns.
 pub async fn advisory_lock_in_tx(connection: &mut PgConnection, key: i64) -> Result<()> {
-    sqlx::query("/* db.advisory_lock */ SELECT pg_advisory_xact_lock($1)").bind(key).execute(connection).await?;
+    sqlx::query("/* db.advisory_lock */ SELECT pg_advisory_xact_lock($1)")
+        .bind(key)
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -101,9 +101,9 @@ impl Db {
     }
 
     /// Each pool's name, open connections and idle connections, for the metrics.
-    pub fn pool_sizes(&self) -> [(&'static str, u32, usize); 2] {
+    pub fn pool_sizes(&self) -> [(&'static str, u32, usize); 3] {
         let sizes = |name, pool: &PgPool| (name, pool.size(), pool.num_idle());
-        [sizes("system", &self.system), sizes("tenant", &self.tenant)]
+        [sizes("system", &self.system), sizes("tenant", &self.tenant), sizes("refinery", &self.refinery)]
     }
 }
 

@@ -67,7 +67,7 @@ pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
     let (named, inserted): (i64, i64) = sqlx::query_as(
         "/* serving.insert_identifiers */
         WITH named AS MATERIALIZED (
-            SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number
+            SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number, n.place = 2 AS secondary
             FROM (SELECT token, subject_id, id_type, sealed_number, 1 AS place, record_no
                   FROM staged_accounts WHERE new_subject
                   UNION ALL
@@ -75,8 +75,8 @@ pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
                   FROM staged_accounts WHERE secondary_token IS NOT NULL) n
             ORDER BY n.token, n.place, n.record_no),
         inserted AS (
-            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number)
-            SELECT token, subject_id, id_type, sealed_number FROM named ORDER BY token
+            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number, secondary)
+            SELECT token, subject_id, id_type, sealed_number, secondary FROM named ORDER BY token
             ON CONFLICT (token) DO NOTHING RETURNING 1)
         SELECT (SELECT count(*) FROM named), (SELECT count(*) FROM inserted)",
     )
@@ -96,8 +96,8 @@ pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
     }
     sqlx::query(
         "/* serving.insert_subjects */
-        INSERT INTO subjects (subject_id, subject_type, sealed_name)
-        SELECT DISTINCT ON (subject_id) subject_id, subject_type, sealed_name
+        INSERT INTO subjects (subject_id, subject_type, primary_token, sealed_name)
+        SELECT DISTINCT ON (subject_id) subject_id, subject_type, token, sealed_name
         FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
         ON CONFLICT (subject_id) DO NOTHING",
     )
@@ -117,7 +117,7 @@ async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
             WHERE s.new_subject AND i.subject_id <> s.subject_id),
         moved AS (
             UPDATE subject_identifiers i SET subject_id = standing.subject_id
-            FROM standing WHERE i.subject_id = standing.proposed)
+            FROM standing WHERE i.secondary AND i.subject_id = standing.proposed)
         UPDATE staged_accounts s SET subject_id = standing.subject_id, new_subject = false
         FROM standing WHERE s.subject_id = standing.proposed",
     )
@@ -134,16 +134,70 @@ async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
 macro_rules! snapshot_columns {
     ($prefix:literal) => {
         concat!(
-            $prefix, "record_no, ", $prefix, "outstanding_sen, ", $prefix, "overdue_sen, ",
-            $prefix, "original_amount_sen, ", $prefix, "credit_limit_sen, ", $prefix, "instalment_amount_sen, ",
-            $prefix, "next_due_amount_sen, ", $prefix, "write_off_amount_sen, ", $prefix, "as_of_date, ",
-            $prefix, "opened_date, ", $prefix, "status_date, ", $prefix, "maturity_date, ", $prefix, "closed_date, ",
-            $prefix, "first_delinquency_date, ", $prefix, "next_due_date, ", $prefix, "write_off_date, ",
-            $prefix, "settled_date, ", $prefix, "instalments_total, ", $prefix, "instalments_paid, ",
-            $prefix, "instalments_overdue, ", $prefix, "dpd, ", $prefix, "holder_role, ", $prefix, "product_type, ",
-            $prefix, "portfolio_type, ", $prefix, "status, ", $prefix, "payment_frequency, ",
-            $prefix, "settlement_type, ", $prefix, "restructured, ", $prefix, "hardship, ", $prefix, "legal_action, ",
-            $prefix, "contributor_dispute, ", $prefix, "currency"
+            $prefix,
+            "record_no, ",
+            $prefix,
+            "outstanding_sen, ",
+            $prefix,
+            "overdue_sen, ",
+            $prefix,
+            "original_amount_sen, ",
+            $prefix,
+            "credit_limit_sen, ",
+            $prefix,
+            "instalment_amount_sen, ",
+            $prefix,
+            "next_due_amount_sen, ",
+            $prefix,
+            "write_off_amount_sen, ",
+            $prefix,
+            "as_of_date, ",
+            $prefix,
+            "opened_date, ",
+            $prefix,
+            "status_date, ",
+            $prefix,
+            "maturity_date, ",
+            $prefix,
+            "closed_date, ",
+            $prefix,
+            "first_delinquency_date, ",
+            $prefix,
+            "next_due_date, ",
+            $prefix,
+            "write_off_date, ",
+            $prefix,
+            "settled_date, ",
+            $prefix,
+            "instalments_total, ",
+            $prefix,
+            "instalments_paid, ",
+            $prefix,
+            "instalments_overdue, ",
+            $prefix,
+            "dpd, ",
+            $prefix,
+            "holder_role, ",
+            $prefix,
+            "product_type, ",
+            $prefix,
+            "portfolio_type, ",
+            $prefix,
+            "status, ",
+            $prefix,
+            "payment_frequency, ",
+            $prefix,
+            "settlement_type, ",
+            $prefix,
+            "restructured, ",
+            $prefix,
+            "hardship, ",
+            $prefix,
+            "legal_action, ",
+            $prefix,
+            "contributor_dispute, ",
+            $prefix,
+            "currency"
         )
     };
 }
@@ -161,11 +215,16 @@ macro_rules! wave {
 /// A statement writes an account once, so the usual batch, a snapshot per account, is merged whole, and another
 /// one snapshot by snapshot. Two identifiers may turn out to be one subject, whose snapshots then meet in one
 /// account: that, too, is left for the second way.
-pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
+pub async fn merge_accounts_in_tx(
+    connection: &mut PgConnection,
+    origin: &Origin<'_>,
+    waves: u32,
+) -> Result<()> {
     if waves <= 1 {
-        let staged: i64 = sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
-            .fetch_one(&mut *connection)
-            .await?;
+        let staged: i64 =
+            sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
+                .fetch_one(&mut *connection)
+                .await?;
         let inserted = run(connection, INSERT_NEW_ALL, origin, 0).await?;
         // A first load is done here; the joins below would find nothing.
         if inserted == staged || inserted + run(connection, ADVANCE_ALL, origin, 0).await? >= staged {

@@ -93,9 +93,10 @@ pub async fn divide_into_waves(connection: &mut PgConnection) -> Result<i64> {
     .await?;
     // Nobody else does it for a temporary table, and a plan for an unknown size may be a bad one.
     sqlx::query("/* staging.analyze_waves */ ANALYZE staged_waves").execute(&mut *connection).await?;
-    let waves = sqlx::query_scalar("/* staging.count_waves */ SELECT coalesce(max(wave), 0) FROM staged_waves")
-        .fetch_one(connection)
-        .await?;
+    let waves =
+        sqlx::query_scalar("/* staging.count_waves */ SELECT coalesce(max(wave), 0) FROM staged_waves")
+            .fetch_one(connection)
+            .await?;
     Ok(waves)
 }
 

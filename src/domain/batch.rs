@@ -79,11 +79,16 @@ impl State {
     pub fn next(self) -> &'static [State] {
         match self {
             State::Receiving => &[State::Received, State::Swept],
-            State::Received => &[State::Validating, State::Cancelled],
+            State::Received => &[State::Validating, State::Cancelled, State::Failed],
             // Back to received when a worker died or let go: the job is taken up again.
-            State::Validating => {
-                &[State::Accepted, State::Rejected, State::OnHold, State::Failed, State::Received, State::Cancelled]
-            }
+            State::Validating => &[
+                State::Accepted,
+                State::Rejected,
+                State::OnHold,
+                State::Failed,
+                State::Received,
+                State::Cancelled,
+            ],
             State::OnHold => &[State::Received, State::Cancelled],
             State::Accepted => &[State::Published],
             State::Published => &[State::Curated, State::Superseded, State::Recalled],
@@ -121,11 +126,11 @@ pub struct Counts {
     pub received: i64,
     /// Records whose content is now in the serving store.
     pub accepted: i64,
-    /// Records that break at least one rejecting rule, or belong to a rejected file.
+    /// Records that break at least one rejecting rule.
     pub rejected: i64,
     /// Exact repetitions of another record of the file (S001); counted once, kept once.
     pub duplicate: i64,
-    /// Records that were not judged, because the file was refused before or trouble of ours prevented it.
+    /// Good records that nothing was done with, because the file as a whole is rejected or held.
     pub unprocessed: i64,
     /// Accepted records with at least one warning.
     pub warned: i64,

@@ -39,7 +39,8 @@ mod tests {
         let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d);
         assert_eq!(parse_iso("2018-05-31"), day(2018, 5, 31));
         assert_eq!(parse_iso("2000-02-29"), day(2000, 2, 29));
-        for wrong in ["2018-02-30", "2018-5-31", "31-05-2018", "2018/05/31", "2018-05-31 ", "２018-05-3", ""] {
+        for wrong in ["2018-02-30", "2018-5-31", "31-05-2018", "2018/05/31", "2018-05-31 ", "２018-05-3", ""]
+        {
             assert_eq!(parse_iso(wrong), None, "{wrong}");
         }
     }

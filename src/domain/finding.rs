@@ -6,9 +6,7 @@ use super::contract::Field;
 use super::rules::Code;
 
 /// What a broken rule does (`domain.md` 6.2).
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, utoipa::ToSchema)]
 pub enum Severity {
     /// Recorded and scored; the record is accepted.
     #[serde(rename = "W")]

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// An amount in sen. Negative only where a contributor sent a negative value (rule V005 rejects it).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sen(pub i64);
 

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
+use super::examples;
 use super::extract::Path;
 use super::problem::{Problem, ProblemKind};
 use crate::domain::contract::schema::account_snapshot_schema;
@@ -19,7 +20,7 @@ pub struct RuleList {
 }
 
 /// All rules, with what they mean and what to do about them
-#[utoipa::path(get, path = "/v1/rules", tag = "reference", responses((status = 200, description = "The catalogue", body = RuleList)))]
+#[utoipa::path(get, path = "/v1/rules", tag = "reference", responses((status = 200, description = "The catalogue", body = RuleList, example = json!(examples::rules()))))]
 pub async fn list_rules() -> Json<RuleList> {
     Json(RuleList { version: RULES_VERSION, rules: RULES.iter().map(RuleView::from).collect() })
 }
@@ -28,7 +29,7 @@ pub async fn list_rules() -> Json<RuleList> {
 #[utoipa::path(
     get, path = "/v1/rules/{code}", tag = "reference",
     params(("code" = String, Path, description = "The permanent code", example = "X007")),
-    responses((status = 200, description = "The rule", body = RuleView))
+    responses((status = 200, description = "The rule", body = RuleView, example = json!(examples::rule())))
 )]
 pub async fn find_rule(Path(code): Path<String>) -> Result<Json<RuleView>, Problem> {
     let rule = Code::parse(&code).and_then(rules::rule).ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
@@ -38,7 +39,7 @@ pub async fn find_rule(Path(code): Path<String>) -> Result<Json<RuleView>, Probl
 /// The contract of `account_snapshot` as JSON Schema 2020-12
 #[utoipa::path(
     get, path = "/v1/datasets/account_snapshot/schema", tag = "reference",
-    responses((status = 200, description = "JSON Schema of one record", body = Object, content_type = "application/schema+json"))
+    responses((status = 200, description = "JSON Schema of one record", body = Object, content_type = "application/schema+json", example = json!(examples::schema())))
 )]
 pub async fn find_account_snapshot_schema() -> Response {
     let mut response = Json(account_snapshot_schema()).into_response();

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
+use super::examples;
 use super::problem::{Problem, ProblemKind};
 use crate::error::Error;
 
@@ -31,7 +32,7 @@ pub fn document_text() -> String {
 }
 
 /// This document
-#[utoipa::path(get, path = "/openapi.json", tag = "reference", responses((status = 200, description = "OpenAPI document", body = Object)))]
+#[utoipa::path(get, path = "/openapi.json", tag = "reference", responses((status = 200, description = "OpenAPI document", body = Object, example = json!(examples::openapi()))))]
 pub async fn find_openapi() -> Response {
     static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document_text().into());
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT.clone()).into_response()
@@ -40,7 +41,7 @@ pub async fn find_openapi() -> Response {
 /// What every problem code means
 ///
 /// The `type` of a problem points here, at the heading of its code.
-#[utoipa::path(get, path = "/problems", tag = "reference", responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
+#[utoipa::path(get, path = "/problems", tag = "reference", responses((status = 200, description = "A page", body = String, content_type = "text/html", example = json!("<!doctype html>"))))]
 pub async fn find_problems() -> Response {
     static PAGE: LazyLock<Bytes> = LazyLock::new(|| problems_page().into());
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], PAGE.clone())

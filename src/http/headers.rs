@@ -117,11 +117,9 @@ impl ContentDigest {
         self.sha256.is_none() && self.sha512.is_none()
     }
 
-    /// The answer to content whose digest differs.
-    pub fn mismatch() -> Problem {
-        Problem::new(ProblemKind::ContentDigestMismatch)
-            .detail("The bytes that arrived have another digest. Nothing was stored; send them again.")
-            .header(WANT_CONTENT_DIGEST, HeaderValue::from_static("sha-256=10, sha-512=5"))
+    /// Tells with a problem about a digest which ones we check (RFC 9530 section 4).
+    pub fn wanted(problem: Problem) -> Problem {
+        problem.header(WANT_CONTENT_DIGEST, HeaderValue::from_static("sha-256=10, sha-512=5"))
     }
 }
 
@@ -138,10 +136,10 @@ impl<S: Send + Sync> FromRequestParts<S> for ContentDigest {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         ContentDigest::read(&parts.headers).ok_or_else(|| {
             let field = FieldProblem::new("header/Content-Digest", "invalid", "must look like sha-256=:<base64>:");
-            Problem::new(ProblemKind::InvalidContentDigest)
+            let problem = Problem::new(ProblemKind::InvalidContentDigest)
                 .detail("Content-Digest must be a dictionary of byte sequences, like sha-256=:<base64>: (RFC 9530).")
-                .errors(vec![field])
-                .header(WANT_CONTENT_DIGEST, HeaderValue::from_static("sha-256=10, sha-512=5"))
+                .errors(vec![field]);
+            ContentDigest::wanted(problem)
         })
     }
 }

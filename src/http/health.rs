@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::examples;
 use super::problem::{FieldProblem, Problem, ProblemKind};
 use crate::app::AppState;
 use crate::db::schema::{self, Schema};
@@ -75,7 +76,7 @@ impl Readiness {
 /// Whether the process is alive
 ///
 /// Says nothing about what it depends on: a restart does not bring a database back.
-#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "The process is alive", body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "The process is alive", body = Health, example = json!(examples::health()))))]
 pub async fn find_health() -> Json<Health> {
     Json(Health { status: "alive", version: env!("CARGO_PKG_VERSION") })
 }
@@ -87,7 +88,7 @@ pub async fn find_health() -> Json<Health> {
 #[utoipa::path(
     get, path = "/readyz", tag = "operations",
     responses(
-        (status = 200, description = "Ready", body = Ready),
+        (status = 200, description = "Ready", body = Ready, example = json!(examples::ready())),
         (status = 503, description = "`not-ready`: `errors` names the checks that failed", body = super::problem::ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{extract, headers, layers, pace, page, server};
+use super::{examples, extract, headers, layers, pace, page, server};
 use crate::app::AppState;
 
 /// The limits that this server enforces. Sizes are bytes, times are seconds.
@@ -72,7 +72,7 @@ pub struct ConnectionLimits {
 }
 
 /// The limits that are enforced
-#[utoipa::path(get, path = "/v1/limits", tag = "reference", responses((status = 200, description = "The limits", body = LimitsView)))]
+#[utoipa::path(get, path = "/v1/limits", tag = "reference", responses((status = 200, description = "The limits", body = LimitsView, example = json!(examples::limits()))))]
 pub async fn find_limits(State(app): State<AppState>) -> Json<LimitsView> {
     let batch = &app.config.limits;
     Json(LimitsView {

@@ -5,6 +5,7 @@ mod batches;
 mod catalogue;
 mod connection;
 mod docs;
+mod examples;
 pub mod extract;
 mod gate;
 pub mod headers;

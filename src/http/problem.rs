@@ -289,7 +289,7 @@ impl Serialize for Rendered<'_> {
     }
 }
 
-/// The wire form, for the OpenAPI document ([`Rendered`] writes it).
+/// The wire form, for the OpenAPI document (`Rendered` writes it).
 #[derive(utoipa::ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "describes the wire form; never built")]

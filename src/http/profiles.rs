@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use super::auth::Authorized;
+use super::examples;
 use super::extract::Json;
 use super::problem::Problem;
 use crate::access::Principal;
@@ -299,7 +300,8 @@ impl From<Freshness> for FreshnessView {
 /// with 24 months each, and how fresh it all is. Whether somebody is known is an answer, not an error: see
 /// `hit_status`. The question is recorded before the answer leaves, and the person may see it.
 #[utoipa::path(
-    post, path = "/v1/profiles/query", tag = "profiles", request_body = ProfileQuery,
+    post, path = "/v1/profiles/query", tag = "profiles",
+    request_body(content = ProfileQuery, example = json!(examples::question())),
     responses(
         (status = 200, description = "What is known, also when that is nothing", body = ProfileView),
         (status = 400, description = "`invalid-identifier`, `invalid-purpose`, `consent-missing` or `invalid-as-of`"),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::examples;
 use super::extract::Form;
 use super::problem::{Problem, ProblemKind};
 use crate::access::Credential;
@@ -61,9 +62,9 @@ pub struct TokenResponse {
 /// (`private_key_jwt`). Errors are problems that also carry RFC 6749's `error` and `error_description`.
 #[utoipa::path(
     post, path = "/oauth/token", tag = "access",
-    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded", example = json!(examples::token_request())),
     responses(
-        (status = 200, description = "A token", body = TokenResponse),
+        (status = 200, description = "A token", body = TokenResponse, example = json!(examples::token())),
         (status = 400, description = "`invalid-request`, `unsupported-grant-type` or `invalid-scope`", body = super::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "`invalid-client`", body = super::problem::ProblemBody, content_type = "application/problem+json"),
     )
@@ -153,13 +154,13 @@ fn not_this_client(error: crate::error::Error) -> Problem {
 }
 
 /// Where and how to get a token (RFC 8414)
-#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "access", responses((status = 200, description = "Authorization server metadata", body = Object)))]
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "access", responses((status = 200, description = "Authorization server metadata", body = Object, example = json!(examples::metadata()))))]
 pub async fn find_metadata(State(app): State<AppState>) -> Response {
     ([(header::CACHE_CONTROL, JWKS_CACHE)], Json::<Value>(app.issuer.metadata())).into_response()
 }
 
 /// The keys that verify access tokens and receipts (RFC 7517)
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "access", responses((status = 200, description = "JSON Web Key Set", body = Object)))]
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "access", responses((status = 200, description = "JSON Web Key Set", body = Object, example = json!(examples::keys()))))]
 pub async fn find_keys(State(app): State<AppState>) -> Response {
     ([(header::CACHE_CONTROL, JWKS_CACHE)], Json::<Value>(app.issuer.jwks())).into_response()
 }

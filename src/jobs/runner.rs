@@ -23,6 +23,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 const MAX_ATTEMPTS: i32 = 3;
 /// Tries of a batch while Postgres or the store are away: some hours, with the delays below.
 const MAX_OUTAGE_ATTEMPTS: i32 = 200;
+/// Deaths of a worker over one batch, one after the other: deployments and crashes of machines stay below, a batch
+/// that kills whoever reads it does not go on for ever.
+const MAX_UNREPORTED_ATTEMPTS: i32 = 10;
 const MAX_DELAY_SECONDS: i32 = 60;
 
 /// Works until the token is cancelled; then lets running batches go on to their end, or to the deadline that
@@ -69,7 +72,11 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
         return Ok(false);
     };
     let started = std::time::Instant::now();
-    let outcome = hold_lane_while(app, &lease, refine::refine(app, &lease)).await;
+    let outcome = if lease.unreported_attempts > MAX_UNREPORTED_ATTEMPTS {
+        Err(Error::Internal(format!("its worker died {MAX_UNREPORTED_ATTEMPTS} times in a row")))
+    } else {
+        hold_lane_while(app, &lease, Box::pin(refine::refine(app, &lease))).await
+    };
     let seconds = started.elapsed().as_secs_f64();
     metrics::histogram!("etr_refine_seconds").record(seconds);
     if let Err(error) = outcome {
@@ -85,7 +92,11 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
 }
 
 /// Runs the work with a heartbeat; ends it when the lane is lost. A panic in it is an error of the batch.
-async fn hold_lane_while(app: &Arc<App>, lease: &Lease, work: impl Future<Output = Result<()>>) -> Result<()> {
+async fn hold_lane_while(
+    app: &Arc<App>,
+    lease: &Lease,
+    work: impl Future<Output = Result<()>>,
+) -> Result<()> {
     let heartbeat = async {
         loop {
             tokio::time::sleep(app.config.lease / HEARTBEATS).await;
@@ -93,7 +104,9 @@ async fn hold_lane_while(app: &Arc<App>, lease: &Lease, work: impl Future<Output
                 Ok(true) => {}
                 Ok(false) => return Error::Overloaded("the lease on this contributor's lane was lost"),
                 // An outage: the fence decides at the end.
-                Err(error) => tracing::warn!(batch.id = %lease.batch_id, %error, "the lease was not extended"),
+                Err(error) => {
+                    tracing::warn!(batch.id = %lease.batch_id, %error, "the lease was not extended");
+                }
             }
         }
     };

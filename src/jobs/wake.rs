@@ -7,6 +7,8 @@ use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::db::jobs;
+
 /// The channel on which processes that receive batches call processes that refine them.
 const CHANNEL: &str = "etr_jobs";
 /// NOTIFY takes a lock that all notifying commits share, so calls are gathered and sent from a transaction of
@@ -53,8 +55,7 @@ impl Wake {
         loop {
             self.announce.notified().await;
             tokio::time::sleep(GATHER).await;
-            let sent = sqlx::query("/* jobs.notify */ SELECT pg_notify($1, '')").bind(CHANNEL).execute(&pool).await;
-            if let Err(error) = sent {
+            if let Err(error) = jobs::notify(&pool, CHANNEL).await {
                 tracing::debug!(%error, "workers elsewhere will find the work by polling");
             }
         }

@@ -97,15 +97,19 @@ where
         return Err(too_large(limit));
     }
     check_replaced(app, &submission).await?;
-    let mut body = Body { stream: body, first: None, received: 0, limit };
+    let mut body = Body { stream: body, first: None, ended: false, received: 0, limit };
     let first = body.next_chunk().await?;
-    submission.content_encoding = submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
+    submission.content_encoding =
+        submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
     body.first = first;
     for _ in 0..KEY_ATTEMPTS {
-        let known = batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key).await?;
+        let known =
+            batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key).await?;
         match known {
             Some((batch, true)) => {
-                if batches::sweep(&app.db.system, batch.id, "upload abandoned; the key was sent again").await? {
+                if batches::sweep(&app.db.system, batch.id, "upload abandoned; the key was sent again")
+                    .await?
+                {
                     forget_object(app, &batch.object_key).await;
                 }
             }
@@ -169,7 +173,8 @@ where
         packer = off_thread(move || packer.hash(&chunk)).await?;
     }
     let digests = packer.finish();
-    let same = batch.sha256.as_deref() == Some(digests.sha256.as_slice()) && batch.envelope == submission.envelope;
+    let same =
+        batch.sha256.as_deref() == Some(digests.sha256.as_slice()) && batch.envelope == submission.envelope;
     if !same {
         return Err(Error::unprocessable(
             "idempotency-key-reused",
@@ -225,7 +230,11 @@ async fn keep_receiving(app: &App, id: BatchId) -> std::convert::Infallible {
     }
 }
 
-async fn stream_to_bronze<S>(submission: &Submission, upload: &mut Upload, body: &mut Body<S>) -> Result<Digests>
+async fn stream_to_bronze<S>(
+    submission: &Submission,
+    upload: &mut Upload,
+    body: &mut Body<S>,
+) -> Result<Digests>
 where
     S: Stream<Item = Result<Bytes>> + Unpin + Send,
 {
@@ -242,7 +251,10 @@ where
     let digests = packer.finish();
     digests.check(&submission.digests)?;
     if submission.content_length.is_some_and(|length| length != body.received) {
-        return Err(Error::bad_request("bad-request", "the body is not as long as Content-Length says (F003)"));
+        return Err(Error::bad_request(
+            "bad-request",
+            "the body is not as long as Content-Length says (F003)",
+        ));
     }
     Ok(digests)
 }
@@ -357,7 +369,9 @@ async fn commit_reception(app: &App, reception: &Reception<'_>) -> Result<()> {
     if let Some(flying) = outcome.in_flight {
         return Err(Error::conflict(
             "period-in-flight",
-            format!("batch {flying} for the same dataset and period is not settled yet; wait for it or cancel it (F015)"),
+            format!(
+                "batch {flying} for the same dataset and period is not settled yet; wait for it or cancel it (F015)"
+            ),
         ));
     }
     if !outcome.received {
@@ -416,7 +430,10 @@ async fn forget_object(app: &App, key: &str) {
 
 fn too_large(limit: u64) -> Error {
     Error::PayloadTooLarge {
-        public: format!("a batch may have at most {limit} bytes as sent; split it into several DELTA batches (F016)").into(),
+        public: format!(
+            "a batch may have at most {limit} bytes as sent; split it into several DELTA batches (F016)"
+        )
+        .into(),
     }
 }
 
@@ -436,6 +453,8 @@ struct Body<S> {
     stream: S,
     /// Read ahead, to see how the body begins.
     first: Option<Bytes>,
+    /// A stream that has ended is not asked again: what it would answer is undefined.
+    ended: bool,
     received: u64,
     limit: u64,
 }
@@ -450,8 +469,11 @@ where
             return Ok(Some(first));
         }
         let mut chunk = BytesMut::new();
-        while chunk.len() < CHUNK_BYTES {
-            let Some(piece) = self.stream.next().await else { break };
+        while chunk.len() < CHUNK_BYTES && !self.ended {
+            let Some(piece) = self.stream.next().await else {
+                self.ended = true;
+                break;
+            };
             let piece = piece?;
             self.received += piece.len() as u64;
             if self.received > self.limit {

@@ -71,6 +71,10 @@ async fn change(
 
 fn illegal(from: State, to: State) -> Error {
     let legal: Vec<&str> = from.next().iter().map(|state| state.as_str()).collect();
-    let legal = if legal.is_empty() { "it stays as it is".to_owned() } else { format!("it may become {}", legal.join(", ")) };
+    let legal = if legal.is_empty() {
+        "it stays as it is".to_owned()
+    } else {
+        format!("it may become {}", legal.join(", "))
+    };
     Error::conflict("illegal-transition", format!("the batch is {from} and cannot become {to}; {legal}"))
 }

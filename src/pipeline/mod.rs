@@ -20,7 +20,7 @@
 //! | tx B | a received batch with receipt, job, lineage and audit, together | the next worker |
 //! | lease taken | a lane whose lease runs out | the next worker: judging is a pure function of bytes, contract and history |
 //! | staging filled | a temporary table that dies with its connection | nobody needs to |
-//! | rejects written | an object under a key of this attempt alone | the next attempt writes its own; lifecycle rule on `refined/` |
+//! | rejects written | an object under a key of this attempt alone | the next attempt writes its own; the leftover costs its space |
 //! | tx C | everything | nobody needs to |
 
 pub mod accept;

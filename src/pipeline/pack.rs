@@ -50,11 +50,16 @@ impl Packer {
     /// Only hashes; the bytes are stored as they came.
     pub fn hashing(declared: &[DeclaredDigest]) -> Packer {
         let wants_512 = declared.iter().any(|digest| matches!(digest, DeclaredDigest::Sha512(_)));
-        Packer { sha256: Context::new(&SHA256), sha512: wants_512.then(|| Context::new(&SHA512)), compressor: None }
+        Packer {
+            sha256: Context::new(&SHA256),
+            sha512: wants_512.then(|| Context::new(&SHA512)),
+            compressor: None,
+        }
     }
 
     pub fn packing(declared: &[DeclaredDigest]) -> Result<Packer> {
-        let compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(|error| Error::Internal(error.to_string()))?;
+        let compressor =
+            zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(|error| Error::Internal(error.to_string()))?;
         Ok(Packer { compressor: Some(compressor), ..Packer::hashing(declared) })
     }
 
@@ -69,9 +74,10 @@ impl Packer {
         self.update(&chunk);
         let stored = match &mut self.compressor {
             None => Ok(chunk),
-            Some(compressor) => {
-                compressor.compress(&chunk).map(Bytes::from).map_err(|error| Error::Internal(error.to_string()))
-            }
+            Some(compressor) => compressor
+                .compress(&chunk)
+                .map(Bytes::from)
+                .map_err(|error| Error::Internal(error.to_string())),
         };
         (self, stored)
     }

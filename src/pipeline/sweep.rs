@@ -9,9 +9,8 @@ const BATCH_LIMIT: i64 = 100;
 
 /// Sweeps abandoned uploads and removes their objects; returns how many there were.
 ///
-/// The row goes first. If this process dies between the two, the object stays without a batch and the
-/// lifecycle rule of `bronze/` for untagged leftovers takes it; the other order could lose bytes that a
-/// late transaction still acknowledges.
+/// The row goes first. If this process dies between the two, an object that no batch names stays in `bronze/`
+/// and costs its space; the other order could lose bytes that a late transaction still acknowledges.
 pub async fn abandoned_uploads(app: &App) -> Result<usize> {
     let keys = batches::sweep_abandoned(&app.db.system, BATCH_LIMIT).await?;
     for key in &keys {

@@ -20,11 +20,6 @@ impl StorageKey {
         StorageKey(format!("refined/{batch}/{attempt}/rejects.zst"))
     }
 
-    /// The report of one attempt, as served.
-    pub fn report(batch: BatchId, attempt: uuid::Uuid) -> StorageKey {
-        StorageKey(format!("refined/{batch}/{attempt}/report.json"))
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
     }

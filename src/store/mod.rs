@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 /// Tries of one request to the store, back-off and jitter by the SDK; then the caller answers 503.
 const ATTEMPTS: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the store may be silent: it has taken a part, or begins to answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest that one request may take in all its tries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -53,6 +55,7 @@ impl Store {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
+                    .read_timeout(READ_TIMEOUT)
                     .operation_timeout(OPERATION_TIMEOUT)
                     .build(),
             );
@@ -84,7 +87,13 @@ impl Store {
     pub async fn get(&self, key: &str) -> Result<Option<ByteStream>> {
         match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(object) => Ok(Some(object.body)),
-            Err(error) if error.as_service_error().is_some_and(aws_sdk_s3::operation::get_object::GetObjectError::is_no_such_key) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::get_object::GetObjectError::is_no_such_key) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(trouble("get", &error)),
         }
     }
@@ -103,7 +112,12 @@ impl Store {
 
     /// Whether the bucket answers; readiness asks this.
     pub async fn ping(&self) -> Result<()> {
-        self.client.head_bucket().bucket(&self.bucket).send().await.map_err(|error| trouble("head bucket", &error))?;
+        self.client
+            .head_bucket()
+            .bucket(&self.bucket)
+            .send()
+            .await
+            .map_err(|error| trouble("head bucket", &error))?;
         Ok(())
     }
 }

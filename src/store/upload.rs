@@ -72,7 +72,8 @@ impl Upload {
             self.done.push(joined(part)?);
         }
         self.done.sort_by_key(|part| part.part_number);
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.done))).build();
+        let parts =
+            CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.done))).build();
         self.client
             .complete_multipart_upload()
             .bucket(&self.bucket)

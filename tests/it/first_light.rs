@@ -13,7 +13,11 @@ use crate::support::app::{Submission, TestApp};
 /// Where real books are kept, outside the repository; none of this is a test's failure when they are absent.
 fn canonical() -> Option<PathBuf> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let found = here.ancestors().skip(1).map(|folder| folder.join("shared/data/canonical")).find(|path| path.is_dir());
+    let found = here
+        .ancestors()
+        .skip(1)
+        .map(|folder| folder.join("shared/data/canonical"))
+        .find(|path| path.is_dir());
     if found.is_none() {
         eprintln!("skipped: the real books are not here (../shared/data/canonical)");
     }
@@ -23,7 +27,8 @@ fn canonical() -> Option<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_loan_book_becomes_profiles() {
     let Some(books) = canonical() else { return };
-    let manifest: Value = serde_json::from_slice(&std::fs::read(books.join("MANIFEST.json")).unwrap()).unwrap();
+    let manifest: Value =
+        serde_json::from_slice(&std::fs::read(books.join("MANIFEST.json")).unwrap()).unwrap();
     let file = "home_credit_bureau.accounts.ndjson.gz";
     let entry = manifest["files"].as_array().unwrap().iter().find(|entry| entry["file"] == file).unwrap();
     let packed = std::fs::read(books.join(file)).unwrap();
@@ -83,7 +88,9 @@ async fn a_real_loan_book_becomes_profiles() {
     let people = people_of(&packed);
     for line in &lines {
         let finding = &line["findings"][0];
-        assert!(finding["message"].as_str().unwrap().len() > 10 && finding["remedy"].as_str().unwrap().len() > 10);
+        assert!(
+            finding["message"].as_str().unwrap().len() > 10 && finding["remedy"].as_str().unwrap().len() > 10
+        );
     }
     let mut numbers = rejects.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() >= 12);
     assert!(!numbers.any(|digits| (0..=digits.len() - 12).any(|i| people.contains_key(&digits[i..i + 12]))));
@@ -121,7 +128,10 @@ fn people_of(packed: &[u8]) -> BTreeMap<String, Vec<(u64, Value)>> {
     let mut people: BTreeMap<String, Vec<(u64, Value)>> = BTreeMap::new();
     for (n, line) in text.lines().enumerate() {
         let record: Value = serde_json::from_str(line).unwrap();
-        people.entry(record["id_number"].as_str().unwrap().to_owned()).or_default().push((n as u64 + 1, record));
+        people
+            .entry(record["id_number"].as_str().unwrap().to_owned())
+            .or_default()
+            .push((n as u64 + 1, record));
     }
     people
 }

@@ -163,7 +163,7 @@ async fn panics() -> String {
 /// Takes for ever
 #[utoipa::path(get, path = "/test/forever", tag = "test", responses((status = 200, description = "never")))]
 async fn waits_forever() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn caller_routes() -> Routes {
@@ -313,52 +313,6 @@ async fn the_docs_load_nothing_from_elsewhere() {
     }
     assert_eq!(api.get("/docs/nothing.js").await.status, 404);
     assert_eq!(api.get("/openapi.json").await.text(), http::document_text());
-}
-
-#[tokio::test]
-async fn the_checked_in_document_is_the_one_that_the_handlers_make() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
-    let checked_in = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(checked_in == http::document_text(), "run `etrplus openapi > openapi/openapi.json`");
-}
-
-#[tokio::test]
-async fn every_operation_declares_who_may_call_it_and_few_are_public() {
-    let document: Value = serde_json::from_str(&http::document_text()).unwrap();
-    let mut public = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
-            let security = operation["security"]
-                .as_array()
-                .unwrap_or_else(|| panic!("{method} {path} declares nothing"));
-            assert!(
-                operation["operationId"].is_string() && operation["tags"][0].is_string(),
-                "{method} {path}"
-            );
-            assert!(
-                operation["responses"]["default"].is_object(),
-                "{method} {path} may fail without a problem"
-            );
-            if security.is_empty() {
-                public.push(path.as_str());
-            }
-        }
-    }
-    public.sort_unstable();
-    let expected = [
-        "/.well-known/jwks.json",
-        "/.well-known/oauth-authorization-server",
-        "/healthz",
-        "/oauth/token",
-        "/openapi.json",
-        "/problems",
-        "/readyz",
-        "/v1/datasets/account_snapshot/schema",
-        "/v1/limits",
-        "/v1/rules",
-        "/v1/rules/{code}",
-    ];
-    assert_eq!(public, expected);
 }
 
 #[tokio::test]

@@ -37,10 +37,8 @@ pub fn text(
         let _ = write!(text, "# {title}\n{command}\n\n");
     };
     step("Get a token for the contributor demo-bureau", &token(base, "TOKEN", bureau));
-    step(
-        "Send a batch that is accepted, and wait for its report",
-        &submit(base, files.accepted, &format!("demo-accepted-{period}"), period),
-    );
+    let accepted = submit(base, files.accepted, &format!("demo-accepted-{period}"), period);
+    step("Send a batch that is accepted, and wait for its report", &format!("{accepted}; echo"));
     let bad = submit(base, files.with_bad_rows, &format!("demo-bad-rows-{period}"), period);
     step(
         "Send one with bad rows, and read why they were rejected",

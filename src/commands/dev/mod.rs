@@ -20,11 +20,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tokio_util::sync::CancellationToken;
 
-use super::{migrate, serve, stop_signal};
+use super::{migrate, serve, stop_signal, work};
 use crate::app::{App, AppState};
 use crate::embedded::s3::S3Server;
 use crate::http::{self, Listeners};
-use crate::{jobs, telemetry};
+use crate::telemetry;
 use backing::{Database, Sockets};
 use directory::DataDirectory;
 use guide::SampleFiles;
@@ -35,6 +35,8 @@ use secrets::Secrets;
 const SAMPLE_SENT: &str = "first-sample-sent";
 /// How often the private Postgres is looked at.
 const LOOK_AFTER: Duration = Duration::from_millis(500);
+/// What still holds a connection after so long is cut off by the server's end.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Start everything on this machine, with demo clients and data, and say what to do next.
 #[derive(Debug, clap::Args)]
@@ -129,7 +131,7 @@ async fn serve_until(
     let Running { app, sockets, mut database, objects, manifest } = running;
     let listeners = Listeners { api: sockets.api, metrics: Some(sockets.metrics) };
     let server = tokio::spawn(http::run_server(Arc::clone(&app), listeners, stop.clone()));
-    let worker = tokio::spawn(jobs::runner::run(Arc::clone(&app), stop.clone()));
+    let worker = tokio::spawn(work::work_until(Arc::clone(&app), stop.clone()));
     serve::spawn_upkeep(&app, &stop);
     greet(&app, &manifest, directory, out).await?;
     let ended = tokio::select! {
@@ -137,9 +139,9 @@ async fn serve_until(
         ended = end_of(&mut database) => Some(ended),
     };
     stop.cancel();
-    let grace = app.config.shutdown_grace;
-    // What is cut off here is taken up again at the next start.
-    let _ = tokio::time::timeout(grace, async { tokio::join!(server, worker) }).await;
+    // Each keeps to the grace by itself; a panic has been logged where it happened.
+    let _ = tokio::join!(server, worker);
+    let _ = tokio::time::timeout(CLOSE_LIMIT, app.db.close()).await;
     objects.stop().await;
     tokio::task::spawn_blocking(move || drop(database)).await.context("PostgreSQL did not stop")?;
     match ended {

@@ -64,7 +64,7 @@ async fn all_known(app: &App, manifest: &Manifest) -> Result<bool> {
     for name in NAMES {
         let Some(kept) = manifest.client(name) else { return Ok(false) };
         let found = db::clients::find_by_name(&app.db.system, name).await?;
-        if !found.is_some_and(|client| client.client_id.to_string() == kept.client_id) {
+        if found.is_none_or(|client| client.client_id.to_string() != kept.client_id) {
             return Ok(false);
         }
     }

@@ -1,8 +1,9 @@
 //! The closed lists of the contract (`domain.md` 6.1). The wire word is the only spelling; it never changes.
 
-/// Declares an enum whose variants each have one wire word.
+/// Declares an enum whose variants each have one wire word. The word is a `tt`, not a `literal`: the OpenAPI derive
+/// reads `serde(rename)` from the tokens and does not see through the group that a `literal` becomes.
 macro_rules! code_list {
-    ($(#[$meta:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $word:tt),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         #[repr(u8)]

@@ -29,8 +29,7 @@ pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome};
 pub use file::{
-    Admission, Declared, DecodeFailure, FileFacts, FileLimit, HeaderFaults, check_file,
-    envelope_findings,
+    Admission, Declared, DecodeFailure, FileFacts, FileLimit, HeaderFaults, check_file, envelope_findings,
 };
 
 #[cfg(test)]

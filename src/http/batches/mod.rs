@@ -16,6 +16,7 @@ pub use submission::SubmissionQuery;
 pub use views::{BatchView, ConfirmRequest, ListQuery, ReceiptView, ReportView, SubmissionView};
 
 use super::auth::Authorized;
+use super::examples;
 use super::extract::{Json, Path, Query, body_problem};
 use super::headers::{ContentDigest, IDEMPOTENCY_REPLAYED, IdempotencyKey, Prefer};
 use super::page::{Cursors, Page};
@@ -41,15 +42,16 @@ const LOCATION: HeaderName = header::LOCATION;
     post, path = "/v1/batches", operation_id = "create_batch", tag = "batches",
     params(
         SubmissionQuery,
-        ("Idempotency-Key" = String, Header, description = "your name for this submission; the same one for a retry"),
+        ("Idempotency-Key" = String, Header, description = "your name for this submission; the same one for a retry", example = "october-2026"),
         ("Content-Digest" = Option<String>, Header, description = "RFC 9530, sha-256 or sha-512 of the body as sent"),
         ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd, when the body is compressed"),
         ("Prefer" = Option<String>, Header, description = "wait=N: up to 20 seconds for the finished report"),
     ),
     request_body(description = "the file; see /v1/datasets/account_snapshot/schema", content(
-        (String = "application/x-ndjson"), (String = "text/csv"))),
+        (String = "application/x-ndjson", example = json!(examples::NDJSON)),
+        (String = "text/csv", example = json!(examples::CSV)))),
     responses(
-        (status = 202, description = "received; validation follows", body = SubmissionView),
+        (status = 202, description = "received; validation follows", body = SubmissionView, example = json!(examples::submission())),
         (status = 200, description = "received and settled within the wait", body = SubmissionView),
     ),
 )]
@@ -72,16 +74,21 @@ pub async fn create_batch(
     // A task of its own: when the caller hangs up, what was begun is finished or undone, never left halfway.
     let task_app = app.clone();
     let accepted = tokio::spawn(async move { accept::accept(&task_app, submission, pieces).await });
-    let accepted = accepted.await.map_err(|error| Error::Internal(format!("accepting: {error}")))??;
+    let accepted = accepted.await.map_err(|error| Error::Internal(format!("accepting: {error}")))?;
+    let accepted = accepted.map_err(|error| match Problem::from(error) {
+        problem if problem.kind() == ProblemKind::ContentDigestMismatch => ContentDigest::wanted(problem),
+        problem => problem,
+    })?;
     answer(&app, accepted, prefer).await
 }
 
 /// Why the body could not be read, in the words of the HTTP layer.
 fn broken_body(error: &axum::Error) -> Error {
     match body_problem(error).kind() {
-        ProblemKind::RequestTimeout => {
-            Error::bad_request("request-timeout", "the body arrived too slowly and was cut off; nothing was kept")
-        }
+        ProblemKind::RequestTimeout => Error::bad_request(
+            "request-timeout",
+            "the body arrived too slowly and was cut off; nothing was kept",
+        ),
         _ => Error::bad_request("bad-request", "the body ended before it was complete; nothing was kept"),
     }
 }
@@ -116,8 +123,8 @@ async fn answer(app: &AppState, accepted: Accepted, prefer: Prefer) -> Result<Re
 /// Find a batch.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}", operation_id = "find_batch", tag = "batches",
-    params(("batch_id" = BatchId, Path)),
-    responses((status = 200, description = "the batch", body = BatchView), (status = 404, description = "no such batch of yours")),
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
+    responses((status = 200, description = "the batch", body = BatchView, example = json!(examples::published())), (status = 404, description = "no such batch of yours")),
 )]
 pub async fn find_batch(
     State(app): State<AppState>,
@@ -131,7 +138,7 @@ pub async fn find_batch(
 #[utoipa::path(
     get, path = "/v1/batches", operation_id = "list_batches", tag = "batches",
     params(ListQuery),
-    responses((status = 200, description = "a page of batches", body = Page<BatchView>)),
+    responses((status = 200, description = "a page of batches", body = Page<BatchView>, example = json!(examples::page()))),
 )]
 pub async fn list_batches(
     State(app): State<AppState>,
@@ -159,8 +166,8 @@ pub async fn list_batches(
 /// Counts, per-rule counts with samples, declared against recomputed totals, and the thresholds that were applied.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}/report", operation_id = "find_report", tag = "batches",
-    params(("batch_id" = BatchId, Path)),
-    responses((status = 200, description = "the report as far as it is known", body = ReportView), (status = 404, description = "no such batch of yours")),
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
+    responses((status = 200, description = "the report as far as it is known", body = ReportView, example = json!(examples::report())), (status = 404, description = "no such batch of yours")),
 )]
 pub async fn find_report(
     State(app): State<AppState>,
@@ -174,8 +181,8 @@ pub async fn find_report(
 /// Read a batch's receipt: our signed statement of what we received.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}/receipt", operation_id = "find_receipt", tag = "batches",
-    params(("batch_id" = BatchId, Path)),
-    responses((status = 200, description = "compact JWS; verifies against /.well-known/jwks.json", body = ReceiptView), (status = 404, description = "no such batch of yours")),
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
+    responses((status = 200, description = "compact JWS; verifies against /.well-known/jwks.json", body = ReceiptView, example = json!(examples::receipt())), (status = 404, description = "no such batch of yours")),
 )]
 pub async fn find_receipt(
     State(app): State<AppState>,
@@ -190,8 +197,8 @@ pub async fn find_receipt(
 /// Cancel a batch that is not published yet.
 #[utoipa::path(
     post, path = "/v1/batches/{batch_id}/cancel", operation_id = "cancel_batch", tag = "batches",
-    params(("batch_id" = BatchId, Path)),
-    responses((status = 200, description = "the batch, cancelled; doing it again changes nothing", body = BatchView),
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
+    responses((status = 200, description = "the batch, cancelled; doing it again changes nothing", body = BatchView, example = json!(examples::cancelled())),
         (status = 404, description = "no such batch of yours"),
         (status = 409, description = "`illegal-transition`: the batch stands where it cannot be cancelled")),
 )]
@@ -207,9 +214,9 @@ pub async fn cancel_batch(
 /// Confirm a batch that a W* rule holds, with an explanation that is kept.
 #[utoipa::path(
     post, path = "/v1/batches/{batch_id}/confirm", operation_id = "confirm_batch", tag = "batches",
-    params(("batch_id" = BatchId, Path)),
-    request_body = ConfirmRequest,
-    responses((status = 200, description = "the batch, judged again without the hold", body = BatchView),
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
+    request_body(content = ConfirmRequest, example = json!(examples::explanation())),
+    responses((status = 200, description = "the batch, judged again without the hold", body = BatchView, example = json!(examples::received())),
         (status = 404, description = "no such batch of yours"),
         (status = 409, description = "`illegal-transition`: the batch is not on hold")),
 )]

@@ -18,6 +18,7 @@ use crate::app::AppState;
 use crate::domain::rules::{Code, rule};
 use crate::error::Error;
 use crate::http::auth::Authorized;
+use crate::http::examples;
 use crate::http::extract::Path;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::ids::BatchId;
@@ -70,11 +71,11 @@ enum Language {
 /// `Accept-Language: ms`. Mend these records and send them as a DELTA.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}/rejects", operation_id = "list_rejects", tag = "batches",
-    params(("batch_id" = BatchId, Path),
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID)),
         ("Accept" = Option<String>, Header, description = "application/x-ndjson or text/csv"),
         ("Accept-Language" = Option<String>, Header, description = "en or ms")),
     responses(
-        (status = 200, description = "the rejected records", content((RejectView = "application/x-ndjson"), (String = "text/csv"))),
+        (status = 200, description = "the rejected records", content((RejectView = "application/x-ndjson", example = json!(examples::reject())), (String = "text/csv"))),
         (status = 404, description = "no such batch of yours"),
         (status = 406, description = "`not-acceptable`: neither NDJSON nor CSV fits Accept"),
         (status = 409, description = "`conflict`: the batch is not judged yet")),
@@ -96,7 +97,8 @@ pub async fn list_rejects(
         None => Body::from(if shape == Shape::Csv { CSV_HEADER } else { "" }),
         Some(key) => {
             let object = app.store.get(key).await?;
-            let object = object.ok_or_else(|| Error::Store(format!("the reject file of batch {id} is missing")))?;
+            let object =
+                object.ok_or_else(|| Error::Store(format!("the reject file of batch {id} is missing")))?;
             stream_body(object, shape, language)
         }
     };
@@ -153,7 +155,8 @@ fn rewrite(
             Shape::Ndjson => write_ndjson(&mut text, line, language)?,
             Shape::Csv => write_csv(&mut text, &line, language)?,
         }
-        if text.len() >= SEND_BYTES && send.blocking_send(Ok(Bytes::from(std::mem::take(&mut text)))).is_err() {
+        if text.len() >= SEND_BYTES && send.blocking_send(Ok(Bytes::from(std::mem::take(&mut text)))).is_err()
+        {
             return Ok(());
         }
     }
@@ -228,7 +231,9 @@ fn wanted_shape(headers: &HeaderMap) -> Result<Shape, Problem> {
     for range in ranges {
         match range {
             "text/csv" | "text/*" => return Ok(Shape::Csv),
-            "application/x-ndjson" | "application/ndjson" | "application/*" | "*/*" | "" => return Ok(Shape::Ndjson),
+            "application/x-ndjson" | "application/ndjson" | "application/*" | "*/*" | "" => {
+                return Ok(Shape::Ndjson);
+            }
             _ => {}
         }
     }
@@ -236,7 +241,8 @@ fn wanted_shape(headers: &HeaderMap) -> Result<Shape, Problem> {
 }
 
 fn wanted_language(headers: &HeaderMap) -> Language {
-    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted =
+        headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let first = wanted.split(',').next().unwrap_or_default().trim();
     if first.starts_with("ms") { Language::Malay } else { Language::English }
 }

@@ -26,9 +26,12 @@ use crate::pipeline::pack::DeclaredDigest;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SubmissionQuery {
+    #[param(example = "account_snapshot")]
     pub dataset: Dataset,
+    #[param(example = "DELTA")]
     pub mode: Mode,
     /// Last day of the period that the file describes, YYYY-MM-DD.
+    #[param(example = "2026-10-31")]
     pub period_end: NaiveDate,
     /// Version of the contract; the current one when absent.
     pub schema_version: Option<String>,
@@ -69,12 +72,18 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    pub fn read(self, app: &App, principal: &Principal, contributor: &Contributor) -> Result<Submission, Problem> {
+    pub fn read(
+        self,
+        app: &App,
+        principal: &Principal,
+        contributor: &Contributor,
+    ) -> Result<Submission, Problem> {
         let content_type = text_of(self.headers, &header::CONTENT_TYPE).unwrap_or_default();
         let format = self.query.format.or_else(|| format_of(&content_type)).ok_or_else(unknown_type)?;
         let digests = self.digests()?;
         let content_encoding = encoding_of(self.headers)?;
-        let content_length = text_of(self.headers, &header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+        let content_length =
+            text_of(self.headers, &header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
         let envelope = envelope(self.query, format)?;
         refuse_envelope(app, contributor, &envelope)?;
         Ok(Submission {

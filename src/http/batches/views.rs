@@ -143,7 +143,8 @@ pub struct Thresholds {
 
 impl ReportView {
     pub async fn load(app: &App, batch: &Batch) -> Result<ReportView> {
-        let contributor = contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
+        let contributor =
+            contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
         let mut tx = app.db.as_contributor(batch.contributor_id).await?;
         let counts = batches::findings(&mut *tx, batch.id).await?;
         tx.commit().await?;

@@ -26,7 +26,8 @@ impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         // The csv reader asks for more only when its buffer holds no complete record.
         if self.read > self.record_end.get() + self.max_record + BUFFER_BYTES as u64 {
-            let detail = format!("a record is longer than {} bytes, or a quote is not closed", self.max_record);
+            let detail =
+                format!("a record is longer than {} bytes, or a quote is not closed", self.max_record);
             return Err(Fault::file(Code::F016, detail).into_io());
         }
         let n = self.inner.read(buffer)?;
@@ -47,8 +48,11 @@ pub fn for_each(
         record_end: Rc::clone(&record_end),
         max_record: limits.max_line_bytes as u64,
     };
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER_BYTES).from_reader(bounded);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(BUFFER_BYTES)
+        .from_reader(bounded);
     let mut record = StringRecord::new();
     if !next(&mut reader, &mut record)? {
         return Ok(());
@@ -86,7 +90,10 @@ fn line_of(record: &StringRecord) -> u64 {
 }
 
 fn read_header(record: &StringRecord) -> Result<CsvHeader, Fault> {
-    let names = record.iter().enumerate().map(|(i, name)| if i == 0 { name.trim_start_matches('\u{FEFF}') } else { name });
+    let names = record
+        .iter()
+        .enumerate()
+        .map(|(i, name)| if i == 0 { name.trim_start_matches('\u{FEFF}') } else { name });
     CsvHeader::read(names).map_err(|error| header_fault(&error))
 }
 

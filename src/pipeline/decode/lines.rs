@@ -23,7 +23,16 @@ pub struct Lines {
 
 impl Lines {
     pub fn new(reader: Box<dyn Read>, max_line: usize) -> Lines {
-        Lines { reader, buffer: vec![0; READ_BYTES], start: 0, end: 0, line_no: 0, offset: 0, max_line, at_end: false }
+        Lines {
+            reader,
+            buffer: vec![0; READ_BYTES],
+            start: 0,
+            end: 0,
+            line_no: 0,
+            offset: 0,
+            max_line,
+            at_end: false,
+        }
     }
 
     /// The next line that is not empty, without its line end.
@@ -31,7 +40,11 @@ impl Lines {
         loop {
             let Some((from, to)) = self.next_span()? else { return Ok(None) };
             self.line_no += 1;
-            let from = if self.line_no == 1 && self.buffer[from..to].starts_with(BOM) { from + BOM.len() } else { from };
+            let from = if self.line_no == 1 && self.buffer[from..to].starts_with(BOM) {
+                from + BOM.len()
+            } else {
+                from
+            };
             let to = if to > from && self.buffer[to - 1] == b'\r' { to - 1 } else { to };
             if self.buffer[from..to].iter().all(u8::is_ascii_whitespace) {
                 continue;

@@ -86,7 +86,10 @@ fn ndjson_rows(
 }
 
 /// An unknown or repeated field concerns the file (F005): whoever sends it does not follow the contract.
-fn file_level<'a>(row: Result<Row<'a>, RowError>, record_no: u64) -> Result<Result<Row<'a>, RowError>, Fault> {
+fn file_level<'a>(
+    row: Result<Row<'a>, RowError>,
+    record_no: u64,
+) -> Result<Result<Row<'a>, RowError>, Fault> {
     match row {
         Err(RowError::UnknownField(name)) => {
             Err(Fault::file(Code::F005, format!("record {record_no} has the unknown field {name}")))

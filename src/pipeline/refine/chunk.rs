@@ -141,7 +141,9 @@ impl Chunk {
         let mut tokens: Vec<&[u8]> = self
             .rows
             .iter()
-            .flat_map(|row| std::iter::once(&row.token).chain(row.secondary.as_ref().map(|(token, _, _)| token)))
+            .flat_map(|row| {
+                std::iter::once(&row.token).chain(row.secondary.as_ref().map(|(token, _, _)| token))
+            })
             .map(Token::as_slice)
             .collect();
         tokens.sort_unstable();
@@ -150,12 +152,22 @@ impl Chunk {
     }
 
     pub fn account_refs(&self) -> Vec<&str> {
-        self.rows.iter().filter(|row| row.primary_holder).map(|row| &self.text[row.account_ref.clone()]).collect()
+        self.rows
+            .iter()
+            .filter(|row| row.primary_holder)
+            .map(|row| &self.text[row.account_ref.clone()])
+            .collect()
     }
 
     /// Encodes the staged tuples, with subjects known or proposed, and says what the store contradicts.
-    pub fn staged(&self, known: &Known, names: &SubjectNames, keys: &Keyring) -> Result<(Vec<u8>, Vec<LateFinding>)> {
-        let mut tuple = TupleWriter { bytes: Vec::with_capacity(self.accounts.bytes.len() + self.rows.len() * 200) };
+    pub fn staged(
+        &self,
+        known: &Known,
+        names: &SubjectNames,
+        keys: &Keyring,
+    ) -> Result<(Vec<u8>, Vec<LateFinding>)> {
+        let mut tuple =
+            TupleWriter { bytes: Vec::with_capacity(self.accounts.bytes.len() + self.rows.len() * 200) };
         let mut late = Vec::new();
         for row in &self.rows {
             let found = known.subjects.get(row.token.as_slice()).copied();

@@ -61,7 +61,12 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(batch: &'a Batch, terms: &'a Terms, keys: &'a Keyring, output: &'a Sender<Output>) -> Judge<'a> {
+    pub fn new(
+        batch: &'a Batch,
+        terms: &'a Terms,
+        keys: &'a Keyring,
+        output: &'a Sender<Output>,
+    ) -> Judge<'a> {
         // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
         let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
         Judge {
@@ -91,12 +96,17 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// Only a fault of ours; what is wrong with the file is in the [`Reading`].
-    pub fn read(mut self, feed: tokio::sync::mpsc::Receiver<Feed>, limits: &Limits) -> Result<Reading, Fault> {
+    pub fn read(
+        mut self,
+        feed: tokio::sync::mpsc::Receiver<Feed>,
+        limits: &Limits,
+    ) -> Result<Reading, Fault> {
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
-        let done = decode::for_each_row(&source, self.batch.envelope.format, limits, |record_no, row| match row {
-            Ok(row) => self.record(record_no, &row),
-            Err(error) => self.unreadable(record_no, &error),
-        });
+        let done =
+            decode::for_each_row(&source, self.batch.envelope.format, limits, |record_no, row| match row {
+                Ok(row) => self.record(record_no, &row),
+                Err(error) => self.unreadable(record_no, &error),
+            });
         match done {
             Ok(_) => {}
             Err(Fault::File { code, detail }) => {
@@ -146,7 +156,9 @@ impl<'a> Judge<'a> {
         let person = Person::new(self.keys, &record, &identity);
         self.reading.row_set.add(record_no, &record, person.token.subject_bytes());
         if !self.chunk.add(record_no, &record, &person) {
-            return Err(Fault::Ours(format!("record {record_no} passed every rule without its required fields")));
+            return Err(Fault::Ours(format!(
+                "record {record_no} passed every rule without its required fields"
+            )));
         }
         if self.chunk.is_full() { self.flush_chunk() } else { Ok(()) }
     }

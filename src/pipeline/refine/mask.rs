@@ -35,7 +35,8 @@ fn is_harmless(field: Field, text: &str) -> bool {
         Kind::Date => dates::parse_iso(text).is_some(),
         Kind::Money | Kind::Count(_) => {
             let digits = text.bytes().filter(u8::is_ascii_digit).count();
-            digits < TELLING_DIGITS as usize && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.' | b','))
+            digits < TELLING_DIGITS as usize
+                && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.' | b','))
         }
         Kind::Flag => text.len() <= 5 && text.bytes().all(|b| b.is_ascii_alphabetic()),
         Kind::Text(..) => false,
@@ -87,8 +88,14 @@ mod tests {
 
     #[test]
     fn a_person_in_the_wrong_column_is_not_shown_either() {
-        assert_eq!(shown(Field::Outstanding, Cell::Integer(820_511_094_475)).as_deref(), Some("999999999999"));
+        assert_eq!(
+            shown(Field::Outstanding, Cell::Integer(820_511_094_475)).as_deref(),
+            Some("999999999999")
+        );
         assert_eq!(shown(Field::Status, Cell::Text("AHMAD".into())).as_deref(), Some("AAAAA"));
-        assert_eq!(shown(Field::ClosedDate, Cell::Text("820511-09-4475".into())).as_deref(), Some("999999-99-9999"));
+        assert_eq!(
+            shown(Field::ClosedDate, Cell::Text("820511-09-4475".into())).as_deref(),
+            Some("999999-99-9999")
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Refining a batch: read, judge, stage, reach a verdict, publish. One call is one attempt under one lease.
 //!
-//! [`judge`] is the blocking half (decode and rules), [`stage`] the half that talks to Postgres, and both run
-//! at once, a chunk apart. [`verdict`] decides; [`publish`] is transaction C.
+//! `judge` is the blocking half (decode and rules), `stage` the half that talks to Postgres, and both run
+//! at once, a chunk apart. `verdict` decides; `publish` is transaction C.
 
 mod chunk;
 mod judge;
@@ -16,7 +16,6 @@ mod verdict;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio_util::bytes::Bytes;
 
 pub use rejects::{RejectFinding, RejectLine};
 pub use tally::Sample;
@@ -45,7 +44,8 @@ const OUTPUT_DEPTH: usize = 2;
 /// Trouble of ours; the batch is left for another attempt.
 pub async fn refine(app: &Arc<App>, lease: &Lease) -> Result<()> {
     let Some(batch) = begin(app, lease).await? else { return Ok(()) };
-    let contributor = contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
+    let contributor =
+        contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
     let batch = Arc::new(batch);
     let terms = Arc::new(contributor.terms);
     let mut stage = Stage::open(app, &batch, lease).await?;
@@ -76,7 +76,12 @@ async fn begin(app: &App, lease: &Lease) -> Result<Option<Batch>> {
     Ok(Some(batch))
 }
 
-async fn read_and_stage(app: &Arc<App>, batch: &Arc<Batch>, terms: &Arc<Terms>, stage: &mut Stage) -> Result<Reading> {
+async fn read_and_stage(
+    app: &Arc<App>,
+    batch: &Arc<Batch>,
+    terms: &Arc<Terms>,
+    stage: &mut Stage,
+) -> Result<Reading> {
     let object = app.store.get(&batch.object_key).await?;
     let object = object.ok_or_else(|| Error::Internal("the stored object is missing".into()))?;
     let (send_feed, feed) = mpsc::channel(FEED_DEPTH);
@@ -113,7 +118,7 @@ async fn read_and_stage(app: &Arc<App>, batch: &Arc<Batch>, terms: &Arc<Terms>, 
 async fn feed_from_store(mut object: aws_sdk_s3::primitives::ByteStream, feed: mpsc::Sender<Feed>) {
     while let Some(piece) = object.next().await {
         let message = match piece {
-            Ok(bytes) => Feed::Bytes(Bytes::from(bytes)),
+            Ok(bytes) => Feed::Bytes(bytes),
             Err(error) => Feed::Broken(error.to_string()),
         };
         if feed.send(message).await.is_err() {

@@ -8,14 +8,20 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
-use crate::db::serving::{self, Origin};
 use crate::db::lineage;
+use crate::db::serving::{self, Origin};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
 
 /// Writes the verdict. If the answer to COMMIT is lost, the next attempt finds the batch settled.
-pub async fn settle(app: &App, batch: &Batch, lease: &Lease, judgement: Judgement, mut stage: Stage) -> Result<()> {
+pub async fn settle(
+    app: &App,
+    batch: &Batch,
+    lease: &Lease,
+    judgement: Judgement,
+    mut stage: Stage,
+) -> Result<()> {
     let rejects_key = stage.finish_rejects().await?;
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
@@ -31,7 +37,8 @@ pub async fn settle(app: &App, batch: &Batch, lease: &Lease, judgement: Judgemen
         serving::merge_accounts_in_tx(&mut tx, &origin, judgement.waves).await?;
     }
     let (counts, totals) = (&judgement.counts, &judgement.totals);
-    batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref()).await?;
+    batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
+        .await?;
     batches::replace_findings_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
     let step = Step { at: now, actor: "worker", reason: judgement.reason.as_deref() };
     if !move_to_verdict(&mut tx, batch, judgement.state, step).await? {

@@ -48,7 +48,7 @@ impl RejectFinding {
 
 /// The account reference, unless it breaks its own rule: then it may be anything and is not repeated.
 pub fn shown_ref(record: &AccountSnapshot<'_>, findings: &[Finding]) -> Option<String> {
-    let broken = findings.iter().any(|finding| finding.field == Some(Field::AccountRef));
+    let broken = findings.iter().any(|finding| finding.rejects() && finding.field == Some(Field::AccountRef));
     record.account_ref.filter(|_| !broken).map(str::to_owned)
 }
 

@@ -54,7 +54,8 @@ impl Tally {
     /// Counts the findings of one record; `sample` is asked only while examples are still wanted.
     pub fn record(&mut self, findings: &[Finding], mut sample: impl FnMut(&Finding) -> Sample) {
         for (i, finding) in findings.iter().enumerate() {
-            let again = findings[..i].iter().any(|f| f.code == finding.code && f.severity == finding.severity);
+            let again =
+                findings[..i].iter().any(|f| f.code == finding.code && f.severity == finding.severity);
             if !again {
                 self.add(finding, || sample(finding));
             }

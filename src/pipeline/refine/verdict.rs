@@ -31,8 +31,17 @@ pub struct Judgement {
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { received, rejected, identity_rejected, mut tally, mut warned, totals, money, row_set, file_fault } =
-        reading;
+    let Reading {
+        received,
+        rejected,
+        identity_rejected,
+        mut tally,
+        mut warned,
+        totals,
+        money,
+        row_set,
+        file_fault,
+    } = reading;
     let set = row_set.finish();
     let mut rejected_late: BTreeMap<u64, Vec<Finding>> = set.rejected.into_iter().collect();
     let mut warnings = set.warnings;
@@ -43,7 +52,8 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
             warnings.push((record_no, finding));
         }
     }
-    let duplicates: Vec<u64> = set.duplicates.into_iter().filter(|n| !rejected_late.contains_key(n)).collect();
+    let duplicates: Vec<u64> =
+        set.duplicates.into_iter().filter(|n| !rejected_late.contains_key(n)).collect();
     let refs = unstage(stage, rejected_late.keys().chain(&duplicates)).await?;
     let refs = name_samples(stage, refs, &warnings).await?;
     for (record_no, finding) in &warnings {
@@ -58,7 +68,8 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         warned.clear(*record_no);
     }
 
-    let identity_late = rejected_late.values().filter(|all| all.iter().any(is_identity_reject)).count() as u64;
+    let identity_late =
+        rejected_late.values().filter(|all| all.iter().any(is_identity_reject)).count() as u64;
     let facts = FileFacts {
         received,
         rejected: rejected + rejected_late.len() as u64,
@@ -200,7 +211,10 @@ fn report_totals(batch: &Batch, facts: &FileFacts) -> serde_json::Value {
 }
 
 fn reason(file_findings: &[Finding]) -> Option<String> {
-    let codes: Vec<&str> =
-        file_findings.iter().filter(|finding| finding.rejects()).map(|finding| finding.code.as_str()).collect();
+    let codes: Vec<&str> = file_findings
+        .iter()
+        .filter(|finding| finding.rejects())
+        .map(|finding| finding.code.as_str())
+        .collect();
     (!codes.is_empty()).then(|| codes.join(" "))
 }

@@ -43,7 +43,6 @@ pub struct TestApp {
 /// A client with a token in hand.
 #[derive(Clone)]
 pub struct Caller {
-    pub name: String,
     pub client_id: String,
     pub client_secret: String,
     pub contributor_id: Option<ContributorId>,
@@ -90,7 +89,11 @@ impl TestApp {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> TestApp {
-        let database = fresh_database().await;
+        TestApp::start_on(fresh_database().await, change).await
+    }
+
+    /// On a database that the story has in hand.
+    pub async fn start_on(database: TestDatabase, change: impl FnOnce(&mut Config)) -> TestApp {
         let mut config = config(&database.url);
         config.s3 = objects::s3().await;
         change(&mut config);
@@ -130,7 +133,6 @@ impl TestApp {
         };
         let issued = self.registry().create_client(&new).await.unwrap();
         let mut caller = Caller {
-            name: name.into(),
             client_id: issued.client_id.to_string(),
             client_secret: issued.secret.unwrap().expose_secret().to_owned(),
             contributor_id,
@@ -141,23 +143,110 @@ impl TestApp {
         caller
     }
 
-    /// Does all the work that is waiting; says how many batches there were.
-    pub async fn run_jobs(&self) -> usize {
-        let mut done = 0;
+    /// Does all the work that is waiting, whatever comes of it; says how many attempts there were.
+    pub async fn try_jobs(&self) -> usize {
+        let mut attempts = 0;
         while runner::work_once(&self.app).await.unwrap() {
-            done += 1;
+            attempts += 1;
         }
+        attempts
+    }
+
+    /// Does all the work that is waiting; says how many batches there were. None of it may fail.
+    pub async fn run_jobs(&self) -> usize {
+        let done = self.try_jobs().await;
+        let failed: Vec<String> =
+            sqlx::query_scalar("/* test.failed */ SELECT last_error FROM jobs WHERE last_error IS NOT NULL")
+                .fetch_all(&self.database.pool)
+                .await
+                .unwrap();
+        assert!(failed.is_empty(), "a batch was not refined: {failed:?}");
         done
     }
 
     pub fn advance(&self, by: TimeDelta) {
         self.app.clock.advance(by);
     }
+
+    /// Sends what must be received, lets a worker judge it, and reads the report.
+    pub async fn judged(&self, caller: &Caller, submission: &Submission) -> Report {
+        let id = caller.submit(submission).await;
+        self.run_jobs().await;
+        Report(caller.report(&id).await)
+    }
+
+    /// How many rows of batches there are in each state.
+    pub async fn batches_by_state(&self) -> BTreeMap<String, i64> {
+        let counts: Vec<(String, i64)> =
+            sqlx::query_as("/* test.states */ SELECT state, count(*) FROM batches GROUP BY state")
+                .fetch_all(&self.database.pool)
+                .await
+                .unwrap();
+        counts.into_iter().collect()
+    }
+
+    /// Sends without a client, or with headers of the story's own.
+    pub async fn anybody(&self, request: Request<Body>) -> Answer {
+        call(&self.router, request).await
+    }
+}
+
+/// A contributor's terms that let any share of records be rejected, for stories about single records.
+pub fn patient() -> Terms {
+    Terms { reject_threshold_bps: 10_000, identity_threshold_bps: 10_000, ..Terms::default() }
+}
+
+/// A validation report with the questions that stories ask of it.
+#[derive(Debug)]
+pub struct Report(pub Value);
+
+impl Report {
+    pub fn id(&self) -> &str {
+        self.0["batch"]["id"].as_str().unwrap()
+    }
+
+    pub fn state(&self) -> &str {
+        self.0["batch"]["state"].as_str().unwrap()
+    }
+
+    pub fn count(&self, name: &str) -> i64 {
+        self.0["batch"]["counts"][name].as_i64().unwrap_or_else(|| panic!("no {name}: {:#}", self.0))
+    }
+
+    /// Records per broken rule.
+    pub fn rules(&self) -> BTreeMap<&str, i64> {
+        let rules = self.0["rules"].as_array().unwrap();
+        rules.iter().map(|rule| (rule["code"].as_str().unwrap(), rule["records"].as_i64().unwrap())).collect()
+    }
+
+    /// The first example of a broken rule.
+    pub fn sample(&self, code: &str) -> &Value {
+        let rules = self.0["rules"].as_array().unwrap();
+        let rule = rules
+            .iter()
+            .find(|rule| rule["code"] == code)
+            .unwrap_or_else(|| panic!("no {code}: {:#}", self.0));
+        &rule["samples"][0]
+    }
+
+    /// Every record is accounted for once, and only a published batch has accepted ones.
+    #[track_caller]
+    pub fn assert_conservation(&self) {
+        let parts = ["accepted", "rejected", "duplicate", "unprocessed"].map(|name| self.count(name));
+        assert_eq!(self.count("received"), parts.iter().sum::<i64>(), "{:#}", self.0);
+        let idle = if self.state() == "published" { "unprocessed" } else { "accepted" };
+        assert_eq!(self.count(idle), 0, "{:#}", self.0);
+    }
 }
 
 pub fn config(database_url: &str) -> Config {
+    Config::from_variables(&configuration(database_url)).unwrap()
+}
+
+/// The variables of a server of the tests, but for its object store.
+pub fn configuration(database_url: &str) -> BTreeMap<String, String> {
     let key = format!("1:{}", BASE64_STANDARD.encode([42_u8; 32]));
-    let variables: BTreeMap<String, String> = [
+    [
         ("DATABASE_URL", database_url),
         ("ETR_S3_BUCKET", "unset"),
         ("ETR_S3_ACCESS_KEY_ID", "unset"),
@@ -168,11 +257,10 @@ pub fn config(database_url: &str) -> Config {
         ("ETR_PUBLIC_URL", "https://etrplus.example"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    Config::from_variables(&variables).unwrap()
+    .into()
 }
 
-async fn wire(config: Config, clock: Clock) -> Arc<App> {
+pub async fn wire(config: Config, clock: Clock) -> Arc<App> {
     let db = etrplus::db::Db::connect(config.database_url(), config.db_connections).unwrap();
     let keys = Keyring::from_config(&config).unwrap();
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await.unwrap();
@@ -237,19 +325,42 @@ impl Submission {
 }
 
 impl Caller {
+    /// The same client, calling another process.
+    pub fn at(&self, app: &Arc<App>) -> Caller {
+        Caller { router: router(AppState(Arc::clone(app))), ..self.clone() }
+    }
+
     pub async fn renew_token(&mut self) {
+        self.ask_for_token("grant_type=client_credentials".to_owned()).await;
+    }
+
+    /// Gets a token for some of the client's scopes, separated by `+`.
+    pub async fn renew_token_for(&mut self, scopes: &str) {
+        self.ask_for_token(format!("grant_type=client_credentials&scope={scopes}")).await;
+    }
+
+    async fn ask_for_token(&mut self, form: String) {
         let basic = BASE64_STANDARD.encode(format!("{}:{}", self.client_id, self.client_secret));
         let request = Request::post("/oauth/token")
             .header("authorization", format!("Basic {basic}"))
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(Body::from("grant_type=client_credentials"))
+            .body(Body::from(form))
             .unwrap();
         let answer = call(&self.router, request).await.expect(200).json();
         self.token = answer["access_token"].as_str().unwrap().to_owned();
     }
 
-    pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.token));
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -260,19 +371,32 @@ impl Caller {
         self.request(Method::GET, path, &[], Body::empty()).await
     }
 
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request(Method::GET, path, headers, Body::empty()).await
+    }
+
+    pub async fn post(&self, path: &str) -> Answer {
+        self.request(Method::POST, path, &[], Body::empty()).await
+    }
+
     pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
         let body = serde_json::to_vec(body).unwrap();
         self.request(Method::POST, path, &[("content-type", "application/json")], body).await
     }
 
     pub async fn send(&self, submission: &Submission) -> Answer {
+        self.send_body(submission, submission.body.clone().into()).await
+    }
+
+    /// Sends a submission with another body than its own, such as one that arrives in pieces.
+    pub async fn send_body(&self, submission: &Submission, body: Body) -> Answer {
         let mut headers: Vec<(&str, &str)> =
             submission.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         if let Some(key) = &submission.key {
             headers.push(("idempotency-key", key));
         }
         let path = format!("/v1/batches?{}", submission.query);
-        self.request(Method::POST, &path, &headers, submission.body.clone()).await
+        self.request(Method::POST, &path, &headers, body).await
     }
 
     /// Sends what must be received, and says the batch's id.

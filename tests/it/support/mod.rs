@@ -2,8 +2,12 @@
 
 pub mod app;
 pub mod database;
+pub mod fleet;
 pub mod objects;
+pub mod packed;
+pub mod proxy;
 pub mod records;
+pub mod wire;
 
 /// A migrated database of the caller's own, in system scope.
 pub async fn database() -> sqlx::PgPool {

@@ -1,8 +1,8 @@
 //! One object store for the tests of this process. Tests keep apart by the keys they use.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
 use etrplus::config::S3Config;
@@ -14,18 +14,29 @@ pub async fn s3() -> S3Config {
     tokio::task::spawn_blocking(|| STORE.get_or_init(start).clone()).await.unwrap()
 }
 
+const BUCKET: &str = "etrplus-tests";
+
+fn root() -> PathBuf {
+    std::env::temp_dir().join(format!("etrplus-tests-s3-{}", std::process::id()))
+}
+
+/// Where an object lies on the disk, for stories about disks.
+pub fn path(key: &str) -> PathBuf {
+    root().join(BUCKET).join(key)
+}
+
 /// Serves from a thread of its own, because a test's runtime ends with the test.
 fn start() -> S3Config {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let root = std::env::temp_dir().join(format!("etrplus-tests-s3-{}", std::process::id()));
+            let root = root();
             std::fs::create_dir_all(&root).unwrap();
             let _lifeline = remove_at_the_end(&root);
             let server = S3Server::start(Options {
                 root,
-                bucket: "etrplus-tests".into(),
+                bucket: BUCKET.into(),
                 port: 0,
                 access_key_id: "tests".into(),
                 secret_access_key: "a-secret-of-the-tests".to_owned().into(),
@@ -48,8 +59,9 @@ fn start() -> S3Config {
 
 /// Removes the directory when this process is gone, however it ends: the shell reads a pipe that nobody writes to.
 /// The pipe is open for as long as the result is held.
-fn remove_at_the_end(directory: &Path) -> Child {
-    Command::new("/bin/sh")
+#[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]
+fn remove_at_the_end(directory: &Path) -> ChildStdin {
+    let mut shell = Command::new("/bin/sh")
         .args(["-c", r#"read -r nothing; rm -rf -- "$1""#, "etrplus-tests"])
         .arg(directory)
         .stdin(Stdio::piped())
@@ -57,5 +69,6 @@ fn remove_at_the_end(directory: &Path) -> Child {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .unwrap()
+        .unwrap();
+    shell.stdin.take().unwrap()
 }

@@ -49,7 +49,8 @@ pub fn ndjson(records: &[Value]) -> Vec<u8> {
 
 /// The same records as CSV with a column for each field that occurs. Amounts stay sen.
 pub fn csv(records: &[Value]) -> Vec<u8> {
-    let mut columns: Vec<&String> = records.iter().flat_map(|record| record.as_object().unwrap().keys()).collect();
+    let mut columns: Vec<&String> =
+        records.iter().flat_map(|record| record.as_object().unwrap().keys()).collect();
     columns.sort();
     columns.dedup();
     let mut writer = csv::Writer::from_writer(Vec::new());

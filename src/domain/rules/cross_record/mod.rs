@@ -160,7 +160,8 @@ impl RowSet {
         each_group(kept, |e| e.subject, hold_a_crowded_subject);
 
         kept.sort_unstable_by_key(|e| (e.account, e.subject));
-        let most = kept.chunk_by(|a, b| (a.account, a.subject) == (b.account, b.subject)).map(<[Entry]>::len).max();
+        let most =
+            kept.chunk_by(|a, b| (a.account, a.subject) == (b.account, b.subject)).map(<[Entry]>::len).max();
         let most_snapshots = most.unwrap_or(0) as u32;
         RowSetOutcome { most_snapshots, ..outcome(self.entries) }
     }

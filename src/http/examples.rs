@@ -1,0 +1,223 @@
+//! What requests and answers look like, for the OpenAPI document. A test sends every request of them and compares
+//! every answer with its documented shape. The person is made up.
+
+use serde_json::{Value, json};
+
+pub const BATCH_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e";
+
+/// One account of a person, as a line of NDJSON.
+pub const NDJSON: &str = concat!(
+    r#"{"subject_type":"INDIVIDUAL","id_type":"PASSPORT","id_number":"A00000000","id_country":"SGP","#,
+    r#""full_name":"SYNTHETIC PERSON","date_of_birth":"1990-01-31","account_ref":"PLAN-000123","#,
+    r#""product_type":"BNPL_PLAN","portfolio_type":"INSTALMENT","as_of_date":"2026-10-31","#,
+    r#""opened_date":"2026-09-15","status":"ACTIVE","currency":"MYR","original_amount":30000,"#,
+    r#""outstanding":20000,"overdue":0,"dpd":0}"#,
+    "\n"
+);
+
+/// Another account of the same person, as a table with amounts in ringgit.
+pub const CSV: &str = "\
+subject_type,id_type,id_number,id_country,full_name,date_of_birth,account_ref,product_type,portfolio_type,\
+as_of_date,opened_date,status,currency,original_amount,outstanding,overdue,dpd\n\
+INDIVIDUAL,PASSPORT,A00000000,SGP,SYNTHETIC PERSON,1990-01-31,PLAN-000124,BNPL_PLAN,INSTALMENT,\
+2026-10-31,2026-08-01,ACTIVE,MYR,450.00,150.00,50.00,12\n";
+
+fn batch(state: &str, counts: &Value, next_states: &[&str]) -> Value {
+    let this = format!("/v1/batches/{BATCH_ID}");
+    json!({
+        "id": BATCH_ID,
+        "dataset": "account_snapshot",
+        "mode": "DELTA",
+        "period_end": "2026-10-31",
+        "state": state,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "bytes": 1_048_576,
+        "counts": counts,
+        "received_at": "2026-11-01T02:03:04Z",
+        "settled_at": if state == "received" { Value::Null } else { json!("2026-11-01T02:03:06Z") },
+        "published_at": if state == "published" { json!("2026-11-01T02:03:06Z") } else { Value::Null },
+        "next_states": next_states,
+        "idempotency_key": "october-2026",
+        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.1") },
+        "links": {
+            "self": this,
+            "report": format!("{this}/report"),
+            "rejects": format!("{this}/rejects"),
+            "receipt": format!("{this}/receipt"),
+        },
+    })
+}
+
+pub fn received() -> Value {
+    batch("received", &Value::Null, &["validating", "cancelled"])
+}
+
+pub fn published() -> Value {
+    let counts = json!({
+        "received": 4000, "accepted": 3980, "rejected": 17, "duplicate": 3, "unprocessed": 0, "warned": 122,
+    });
+    batch("published", &counts, &["curated", "superseded", "recalled"])
+}
+
+pub fn cancelled() -> Value {
+    batch("cancelled", &Value::Null, &[])
+}
+
+pub fn submission() -> Value {
+    json!({ "batch": received(), "receipt": receipt()["receipt"] })
+}
+
+pub fn page() -> Value {
+    json!({ "items": [received()], "next_cursor": "IjAxOTM2ZjVlLTdjMWEtN2MzZS05YjFlLTJmNmQwYzFhNGI1ZSIB" })
+}
+
+pub fn receipt() -> Value {
+    json!({ "receipt": "eyJhbGciOiJFZERTQSIsInR5cCI6InJlY2VpcHQrandzIn0.eyJiYXRjaF9pZCI6IjAxOTM2ZjVlIn0.c2lnbmF0dXJl" })
+}
+
+pub fn report() -> Value {
+    let totals = json!({
+        "record_count": 4000, "sum_outstanding_sen": 81_234_500, "sum_overdue_sen": 1_200_300, "count_by_status": null,
+    });
+    json!({
+        "batch": published(),
+        "rules": [{
+            "code": "X007",
+            "severity": "R",
+            "records": 17,
+            "message": "There are days past due without an overdue amount, or an overdue amount without days past due.",
+            "remedy": "Derive both from the same unpaid instalments, on the as_of_date; amounts below one ringgit only warn.",
+            "samples": [{ "record_no": 12, "account_ref": "PLAN-000134", "field": "overdue", "value_masked": "0" }],
+        }],
+        "totals": { "declared": totals, "recomputed": totals },
+        "thresholds": { "reject_bps": 500, "identity_reject_bps": 200 },
+    })
+}
+
+/// One line of the reject file.
+pub fn reject() -> Value {
+    json!({
+        "record_no": 12,
+        "account_ref": "PLAN-000134",
+        "findings": [{
+            "code": "X007",
+            "severity": "R",
+            "field": "overdue",
+            "value_masked": "0",
+            "message": "There are days past due without an overdue amount, or an overdue amount without days past due.",
+            "remedy": "Derive both from the same unpaid instalments, on the as_of_date; amounts below one ringgit only warn.",
+        }],
+    })
+}
+
+pub fn explanation() -> Value {
+    json!({ "explanation": "All August plans were opened in one promotion; the counts are right." })
+}
+
+pub fn question() -> Value {
+    json!({
+        "subject": { "id_type": "PASSPORT", "id_number": "A00000000" },
+        "purpose": "CREDIT_APPLICATION",
+        "consent": {
+            "reference": "consent-2026-000123",
+            "obtained_at": "2026-11-20T01:30:00Z",
+            "expires_at": "2026-12-20T00:00:00Z",
+        },
+        "client_reference": "checkout-000123",
+        "as_of": "2026-11-20",
+    })
+}
+
+pub fn token_request() -> Value {
+    json!({ "grant_type": "client_credentials", "scope": "batches:read" })
+}
+
+pub fn token() -> Value {
+    json!({
+        "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzY29wZSI6ImJhdGNoZXM6cmVhZCJ9.c2lnbmF0dXJl",
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "scope": "batches:read",
+    })
+}
+
+pub fn keys() -> Value {
+    json!({ "keys": [{
+        "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "2026-11",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    }] })
+}
+
+pub fn metadata() -> Value {
+    json!({
+        "issuer": "https://etrplus.example",
+        "token_endpoint": "https://etrplus.example/oauth/token",
+        "jwks_uri": "https://etrplus.example/.well-known/jwks.json",
+        "grant_types_supported": ["client_credentials"],
+    })
+}
+
+pub fn health() -> Value {
+    json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") })
+}
+
+pub fn ready() -> Value {
+    let check = |name: &str| json!({ "name": name, "ok": true });
+    let checks = ["database", "schema", "object-store"].map(check);
+    json!({ "status": "ready", "checks": checks })
+}
+
+pub fn rule() -> Value {
+    json!({
+        "code": "X007",
+        "severity": "R",
+        "level": "row",
+        "title": "Overdue amount and days past due disagree",
+        "fields": ["overdue", "dpd"],
+        "message": {
+            "en": "There are days past due without an overdue amount, or an overdue amount without days past due.",
+            "ms": "Terdapat hari tertunggak tanpa amaun overdue, atau amaun overdue tanpa hari tertunggak.",
+        },
+        "remedy": {
+            "en": "Derive both from the same unpaid instalments, on the as_of_date; amounts below one ringgit only warn.",
+            "ms": "Terbitkan kedua-duanya daripada ansuran tertunggak yang sama, pada as_of_date; amaun bawah satu ringgit hanya diberi amaran.",
+        },
+        "waits_for": null,
+    })
+}
+
+pub fn rules() -> Value {
+    json!({ "version": "2026.11.1", "rules": [rule()] })
+}
+
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "account_snapshot",
+        "type": "object",
+    })
+}
+
+pub fn openapi() -> Value {
+    json!({ "openapi": "3.1.0", "info": { "title": "eTR+" }, "paths": {} })
+}
+
+pub fn limits() -> Value {
+    json!({
+        "batch": {
+            "max_bytes": 4_294_967_296_u64, "max_decoded_bytes": 34_359_738_368_u64, "max_records": 10_000_000,
+            "max_ratio": 100, "max_line_bytes": 1_048_576,
+        },
+        "request": {
+            "max_json_bytes": 1_048_576, "max_form_bytes": 65_536, "max_target_bytes": 8192,
+            "max_http1_header_bytes": 65_536, "max_http1_header_fields": 64, "max_http2_header_bytes": 16_384,
+            "max_idempotency_key_length": 255, "max_seconds": 30, "max_wait_seconds": 20,
+            "max_body_stall_seconds": 60, "min_body_rate": 1024, "body_rate_grace_seconds": 30,
+            "max_page_items": 200,
+        },
+        "connection": {
+            "max_header_seconds": 10, "max_idle_seconds": 60, "max_write_stall_seconds": 30,
+            "max_http2_streams": 100, "max_connections": 10_000,
+        },
+    })
+}

@@ -1,0 +1,179 @@
+//! What is somebody else's is not there: on every route, and in the database by itself.
+
+use std::collections::BTreeSet;
+
+use etrplus::domain::contract::Terms;
+use etrplus::ids::ContributorId;
+use etrplus::privacy::random;
+use http::Method;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use crate::support::app::{Answer, Caller, Submission, TestApp, patient};
+use crate::support::records::{account, account_with, ndjson};
+
+/// Status, headers and body of an answer without what differs from request to request.
+fn told(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
+    let request_id = answer.header("x-request-id").unwrap();
+    let headers =
+        answer.headers.iter().filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()));
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    (answer.status.as_u16(), headers, answer.text().replace(request_id, "(request)"))
+}
+
+async fn ask(caller: &Caller, method: &Method, path: &str) -> Answer {
+    let body =
+        if path.ends_with("/confirm") { r#"{"explanation": "Checked by hand, all correct."}"# } else { "" };
+    caller.request(method.clone(), path, &[("content-type", "application/json")], body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_batch_is_byte_equal_to_a_missing_one() {
+    let eyes = TestApp::start().await;
+    let owner = eyes.contributor("owner", Terms::default()).await;
+    let stranger = eyes.contributor("stranger", Terms::default()).await;
+    let received = owner.submit(&Submission::ndjson(ndjson(&[account(1)]))).await;
+    let published = eyes.judged(&owner, &Submission::ndjson(ndjson(&[account(2)]))).await.id().to_owned();
+    let missing = random::uuid_v7(eyes.app.clock.now()).to_string();
+    let malformed = ["1", "not-an-id", "%00", "..%2f..", "'%20OR%20'1'='1"];
+    let routes = [
+        (Method::GET, ""),
+        (Method::GET, "/report"),
+        (Method::GET, "/rejects"),
+        (Method::GET, "/receipt"),
+        (Method::POST, "/cancel"),
+        (Method::POST, "/confirm"),
+    ];
+    for (method, rest) in &routes {
+        let path = |id: &str| format!("/v1/batches/{id}{rest}");
+        let nothing = told(&ask(&stranger, method, &path(&missing)).await);
+        assert_eq!(nothing.0, 404, "{rest}: {}", nothing.2);
+        for id in [received.as_str(), &published].into_iter().chain(malformed) {
+            assert_eq!(told(&ask(&stranger, method, &path(id)).await), nothing, "{method} {rest} of {id}");
+        }
+        assert_ne!(
+            ask(&owner, method, &path(&published)).await.status,
+            404,
+            "{method} {rest} exists for its owner"
+        );
+    }
+    assert_eq!(owner.batch(&received).await["state"], "published", "nobody cancelled it");
+}
+
+/// Every table that says whose its rows are.
+async fn tables_of_contributors(eyes: &TestApp) -> Vec<String> {
+    sqlx::query_scalar(
+        "/* test.tables */ SELECT c.table_name::text FROM information_schema.columns c
+         JOIN information_schema.tables t USING (table_schema, table_name)
+         WHERE c.table_schema = 'public' AND c.column_name = 'contributor_id' AND t.table_type = 'BASE TABLE'
+         ORDER BY 1",
+    )
+    .fetch_all(&eyes.database.pool)
+    .await
+    .unwrap()
+}
+
+/// Owners of the rows that a statement touches, one for each row.
+async fn owners(connection: &mut PgConnection, statement: String) -> sqlx::Result<BTreeSet<Option<Uuid>>> {
+    let rows: Vec<Option<Uuid>> = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_all(connection).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Two contributors with rows in every table that has an owner.
+async fn two_books(eyes: &TestApp) -> (ContributorId, ContributorId) {
+    let mut ids = Vec::new();
+    for (n, slug) in [(1, "ours"), (2, "theirs")] {
+        let caller = eyes.contributor(slug, patient()).await;
+        let records = [account(n), account_with(n + 10, &json!({"dpd": 40}))];
+        assert_eq!(eyes.judged(&caller, &Submission::ndjson(ndjson(&records))).await.state(), "published");
+        ids.push(caller.contributor_id.unwrap());
+    }
+    (ids[0], ids[1])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_level_security_alone_holds_the_line() {
+    let eyes = TestApp::start().await;
+    let (ours, theirs) = two_books(&eyes).await;
+    let tables = tables_of_contributors(&eyes).await;
+    // Credentials and lanes are the system's; a contributor's session sees not even its own.
+    let hidden = ["clients", "lanes"];
+    for table in &tables {
+        let mut system = eyes.database.pool.acquire().await.unwrap();
+        let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();
+        assert!(
+            all.contains(&Some(theirs.0)) && all.contains(&Some(ours.0)),
+            "the story has no rows in {table}"
+        );
+
+        let visible: BTreeSet<_> =
+            if hidden.contains(&table.as_str()) { [].into() } else { [Some(ours.0)].into() };
+        let mut tx = eyes.app.db.as_contributor(ours).await.unwrap();
+        let seen = owners(&mut tx, format!("SELECT contributor_id FROM {table}")).await.unwrap();
+        assert_eq!(seen, visible, "SELECT on {table}");
+        for statement in [
+            format!("UPDATE {table} SET contributor_id = contributor_id RETURNING contributor_id"),
+            format!("SELECT contributor_id FROM {table} FOR UPDATE"),
+        ] {
+            let touched = owners(&mut tx, statement.clone()).await.unwrap();
+            assert!(touched.is_subset(&visible), "{statement}: {touched:?}");
+        }
+        tx.rollback().await.unwrap();
+
+        // Nor can a row be pushed over to somebody else, or taken away from them.
+        let mut tx = eyes.app.db.as_contributor(ours).await.unwrap();
+        let given = sqlx::query(AssertSqlSafe(format!("UPDATE {table} SET contributor_id = $1")))
+            .bind(theirs)
+            .execute(&mut *tx)
+            .await;
+        assert!(given.map_or(true, |done| done.rows_affected() == 0), "{table}: rows were given away");
+        tx.rollback().await.unwrap();
+        let mut tx = eyes.app.db.as_contributor(ours).await.unwrap();
+        let gone = owners(&mut tx, format!("DELETE FROM {table} RETURNING contributor_id")).await;
+        assert!(gone.map_or(true, |gone| gone.is_subset(&visible)), "{table}: rows of others were deleted");
+        tx.rollback().await.unwrap();
+    }
+    assert!(tables.len() >= 9, "{tables:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_scope_there_is_nothing() {
+    let eyes = TestApp::start().await;
+    two_books(&eyes).await;
+    let nobody = ContributorId(Uuid::nil());
+    let unguarded: Vec<String> = sqlx::query_scalar(
+        "/* test.unguarded */ SELECT relname::text FROM pg_class
+         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+           AND NOT (relrowsecurity AND relforcerowsecurity) AND relname <> '_sqlx_migrations'",
+    )
+    .fetch_all(&eyes.database.pool)
+    .await
+    .unwrap();
+    assert!(unguarded.is_empty(), "tables without forced row-level security: {unguarded:?}");
+
+    let tables: Vec<String> = sqlx::query_scalar(
+        "/* test.guarded */ SELECT relname::text FROM pg_class
+         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relrowsecurity",
+    )
+    .fetch_all(&eyes.database.pool)
+    .await
+    .unwrap();
+    assert!(tables.len() > 12, "{tables:?}");
+    let mut tx = eyes.app.db.as_contributor(nobody).await.unwrap();
+    for contributor in ["", &nobody.to_string()] {
+        sqlx::query("/* test.nobody */ SELECT set_config('etr.contributor_id', $1, true)")
+            .bind(contributor)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        for table in &tables {
+            let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
+            assert_eq!(rows, 0, "{table} for \"{contributor}\"");
+        }
+    }
+}

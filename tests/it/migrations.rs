@@ -1,0 +1,129 @@
+//! Migrations: applied in order onto tables with rows in them, and never changed once they are shipped.
+//!
+//! `tests/data/migrations/<version>.sql` fills what its migration made, so that every later one meets rows.
+
+use std::path::Path;
+
+use etrplus::db::MIGRATOR;
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use crate::support::database::fresh_database;
+
+/// What is shipped, for good. A new migration adds a line; a line that must change means that a shipped file was
+/// edited: put it back and write a new one.
+const SHIPPED: &[(i64, &str)] = &[
+    (
+        20_261_124_000_000,
+        "2aec17aa819c94f41ee7d8f45fc04eb55348eda1d84bc2937c6dac129227a2883fdf75005bd8a94634a63f531ba9df47",
+    ),
+    (
+        20_261_124_000_100,
+        "7281cb74686b7b7a187f79ffa21a5556b7181a85bfe4576a02439785760b9a18726927c04d197fa32132aeb700b7d50f",
+    ),
+    (
+        20_261_124_000_200,
+        "3f25adcc503ea287924684d580b7ac26743cbe474b673d90a003c52a29126de309d93a4e1fd9f528823e0706e902f15c",
+    ),
+    (
+        20_261_124_000_300,
+        "6f04d8ce97e916392061b90a72db67c8ff11a9d0a5a6a8e206ef5611d6e628a6d041aa7aa8409ff697dbe4799ca8ae05",
+    ),
+];
+
+fn sample_rows(version: i64) -> Option<String> {
+    let file = format!("{}/tests/data/migrations/{version}.sql", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(Path::new(&file)).ok()
+}
+
+#[test]
+fn a_shipped_migration_never_changes() {
+    let found: Vec<(i64, String)> =
+        MIGRATOR.iter().map(|migration| (migration.version, hex::encode(&migration.checksum))).collect();
+    let shipped: Vec<(i64, String)> =
+        SHIPPED.iter().map(|(version, sum)| (*version, (*sum).to_owned())).collect();
+    assert_eq!(found, shipped);
+}
+
+#[tokio::test]
+async fn every_migration_applies_onto_filled_tables() {
+    let database = fresh_database().await;
+    let pool = &database.pool;
+    pool.execute("DROP OWNED BY CURRENT_USER").await.unwrap();
+    for migration in MIGRATOR.iter() {
+        let version = migration.version;
+        MIGRATOR.run_to(version, pool).await.unwrap_or_else(|error| panic!("{version}: {error}"));
+        let rows = sample_rows(version);
+        let makes_tables = migration.sql.as_str().contains("CREATE TABLE");
+        assert!(
+            rows.is_some() || !makes_tables,
+            "{version} makes tables: fill them in tests/data/migrations/{version}.sql"
+        );
+        if let Some(rows) = rows {
+            pool.execute(AssertSqlSafe(rows))
+                .await
+                .unwrap_or_else(|error| panic!("rows of {version}: {error}"));
+        }
+    }
+    // Every table has rows, so that a later migration cannot pass by accident.
+    let tables: Vec<String> = sqlx::query_scalar(
+        "/* test.tables */ SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    assert!(tables.len() > 12, "{tables:?}");
+    for table in tables {
+        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        assert!(rows > 0, "{table} has no sample rows: add them to the file of the migration that makes it");
+    }
+}
+
+/// Statements that fail on, or lock and rewrite, a table with rows in it.
+fn dangers(sql: &str) -> Vec<String> {
+    let code: String = sql.lines().map(|line| line.split("--").next().unwrap()).collect::<Vec<_>>().join(" ");
+    let code = code.to_uppercase();
+    let mut dangers = Vec::new();
+    for statement in code.split(';').filter(|statement| statement.contains("ALTER TABLE")) {
+        for action in statement.split(',') {
+            let adds =
+                action.contains("ADD COLUMN") || (action.contains(" ADD ") && !action.contains("CONSTRAINT"));
+            if adds
+                && action.contains("NOT NULL")
+                && !action.contains("DEFAULT")
+                && !action.contains("GENERATED")
+            {
+                dangers.push(format!("a NOT NULL column without DEFAULT: {}", action.trim()));
+            }
+            if action.contains("SET NOT NULL") {
+                dangers.push(format!("SET NOT NULL on a filled column: {}", action.trim()));
+            }
+        }
+    }
+    dangers
+}
+
+#[test]
+fn no_migration_asks_filled_tables_for_what_they_do_not_have() {
+    for migration in MIGRATOR.iter() {
+        assert_eq!(dangers(migration.sql.as_str()), [""; 0], "{}", migration.version);
+    }
+    for bad in [
+        "ALTER TABLE batches ADD COLUMN colour text NOT NULL;",
+        "ALTER TABLE batches\n  ADD COLUMN a int, -- and\n  add column colour text not null;",
+        "ALTER TABLE batches ADD colour text NOT NULL",
+        "ALTER TABLE batches ALTER COLUMN failure SET NOT NULL",
+    ] {
+        assert_eq!(dangers(bad).len(), 1, "{bad}");
+    }
+    for good in [
+        "ALTER TABLE batches ADD COLUMN colour text NOT NULL DEFAULT 'red'",
+        "ALTER TABLE batches ADD COLUMN colour text",
+        "ALTER TABLE batches ADD CONSTRAINT a CHECK (failure IS NOT NULL) NOT VALID",
+        "CREATE TABLE paint (colour text NOT NULL)",
+    ] {
+        assert!(dangers(good).is_empty(), "{good}");
+    }
+}

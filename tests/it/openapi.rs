@@ -1,0 +1,414 @@
+//! The OpenAPI document: the checked-in one is the one of the handlers, and its examples are true.
+//!
+//! Every operation has an example. Here each one is sent to a real app, and the answer compared with the status
+//! and the shape that the document promises.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use etrplus::access::Scope;
+use etrplus::http::document_text;
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+use crate::support::app::{Answer, Caller, Submission, TestApp, patient};
+use crate::support::records::{account, account_with, ndjson, nric};
+
+#[test]
+fn the_checked_in_document_is_the_one_that_the_handlers_make() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
+    let checked_in = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(checked_in == document_text(), "run `cargo run -- openapi > openapi/openapi.json`");
+}
+
+fn document() -> Value {
+    serde_json::from_str(&document_text()).unwrap()
+}
+
+/// A schema of the document that values can be compared with.
+#[derive(Clone, Copy)]
+struct Shape<'a> {
+    document: &'a Value,
+    schema: &'a Value,
+}
+
+impl<'a> Shape<'a> {
+    fn at(self, schema: &'a Value) -> Shape<'a> {
+        Shape { schema, ..self }
+    }
+
+    /// What is wrong with a value, with the place; empty when it has the shape.
+    fn faults(self, value: &Value, place: &str) -> Vec<String> {
+        if let Some(reference) = self.schema["$ref"].as_str() {
+            let target =
+                self.document.pointer(&reference[1..]).unwrap_or_else(|| panic!("{reference} leads nowhere"));
+            return self.at(target).faults(value, place);
+        }
+        for choice in ["oneOf", "anyOf"] {
+            if let Some(choices) = self.schema[choice].as_array() {
+                let tried: Vec<_> =
+                    choices.iter().map(|choice| self.at(choice).faults(value, place)).collect();
+                let fits = tried.iter().filter(|faults| faults.is_empty()).count();
+                return if fits > 0 { Vec::new() } else { tried.concat() };
+            }
+        }
+        let mut faults = Vec::new();
+        if let Some(parts) = self.schema["allOf"].as_array() {
+            faults.extend(parts.iter().flat_map(|part| self.at(part).faults(value, place)));
+        }
+        if let Some(words) = self.schema["enum"].as_array().filter(|words| !words.contains(value)) {
+            faults.push(format!("{place} is {value}, none of {words:?}"));
+        }
+        if !self.type_fits(value) {
+            faults.push(format!("{place} is {value}, no {}", self.schema["type"]));
+        }
+        match value {
+            Value::Object(members) => faults.extend(self.members_faults(members, place)),
+            Value::Array(items) if self.schema["items"].is_object() => {
+                let of_item =
+                    |(n, item)| self.at(&self.schema["items"]).faults(item, &format!("{place}/{n}"));
+                faults.extend(items.iter().enumerate().flat_map(of_item));
+            }
+            _ => {}
+        }
+        faults
+    }
+
+    fn type_fits(self, value: &Value) -> bool {
+        let is = |name: &str| match name {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            "null" => value.is_null(),
+            other => panic!("the document has the type {other}"),
+        };
+        match &self.schema["type"] {
+            Value::String(name) => is(name),
+            Value::Array(names) => names.iter().any(|name| is(name.as_str().unwrap())),
+            _ => true,
+        }
+    }
+
+    fn members_faults(self, members: &serde_json::Map<String, Value>, place: &str) -> Vec<String> {
+        let required =
+            self.schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
+        let missing = required
+            .filter(|name| !members.contains_key(*name))
+            .map(|name| format!("{place}/{name} is missing"));
+        let mut faults: Vec<String> = missing.collect();
+        let known = &self.schema["properties"];
+        for (name, value) in members {
+            let place = format!("{place}/{name}");
+            match (&known[name], &self.schema["additionalProperties"]) {
+                (Value::Null, Value::Object(_)) => {
+                    faults.extend(self.at(&self.schema["additionalProperties"]).faults(value, &place));
+                }
+                // An object of any members is documented without properties.
+                (Value::Null, _) if known.is_object() => faults.push(format!("{place} is not documented")),
+                (Value::Null, _) => {}
+                (schema, _) => faults.extend(self.at(schema).faults(value, &place)),
+            }
+        }
+        faults
+    }
+}
+
+/// One request that the document shows, and what it promises as the answer.
+struct Example {
+    operation_id: String,
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<(String, Value)>,
+    /// Answers that are promised: media types with their schemas and examples, by status.
+    promised: BTreeMap<String, Value>,
+    scope: Option<Scope>,
+}
+
+/// Every example of a request: one for each body that an operation shows, or one without a body.
+fn examples(document: &Value) -> Vec<Example> {
+    let mut examples = Vec::new();
+    for (template, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let bodies: Vec<Option<(String, Value)>> = match operation["requestBody"]["content"].as_object() {
+                None => vec![None],
+                Some(content) => content
+                    .iter()
+                    .map(|(media_type, body)| Some((media_type.clone(), body["example"].clone())))
+                    .collect(),
+            };
+            examples.extend(bodies.into_iter().map(|body| example(template, method, operation, body)));
+        }
+    }
+    examples
+}
+
+fn example(template: &str, method: &str, operation: &Value, body: Option<(String, Value)>) -> Example {
+    let mut path = template.to_owned();
+    let (mut query, mut headers) = (Vec::new(), Vec::new());
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let (name, place) = (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
+        let Some(value) = parameter["example"].as_str() else {
+            assert_ne!(
+                parameter["required"], true,
+                "{method} {template}: {name} is required and has no example"
+            );
+            continue;
+        };
+        match place {
+            "path" => path = path.replace(&format!("{{{name}}}"), value),
+            "query" => query.push(format!("{name}={value}")),
+            _ => headers.push((name.to_owned(), value.to_owned())),
+        }
+    }
+    if !query.is_empty() {
+        path = format!("{path}?{}", query.join("&"));
+    }
+    let security = operation["security"].as_array().unwrap();
+    Example {
+        operation_id: operation["operationId"].as_str().unwrap().to_owned(),
+        method: method.to_uppercase().parse().unwrap(),
+        path,
+        headers,
+        body,
+        promised: serde_json::from_value(operation["responses"].clone()).unwrap(),
+        scope: security
+            .first()
+            .map(|requirement| requirement["oauth2"][0].as_str().unwrap().parse().unwrap()),
+    }
+}
+
+impl Example {
+    /// Whether the operation shows anything: a body to send or an answer to expect.
+    fn shows_something(&self) -> bool {
+        let shown = |answer: &Value| {
+            answer["content"]
+                .as_object()
+                .is_some_and(|content| content.values().any(|body| !body["example"].is_null()))
+        };
+        self.body.as_ref().is_some_and(|(_, body)| !body.is_null()) || self.promised.values().any(shown)
+    }
+
+    fn body_bytes(&self) -> Vec<u8> {
+        match &self.body {
+            None => Vec::new(),
+            Some((media_type, Value::Object(members)))
+                if media_type == "application/x-www-form-urlencoded" =>
+            {
+                let pairs: Vec<String> = members
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", value.as_str().unwrap().replace(' ', "+")))
+                    .collect();
+                pairs.join("&").into_bytes()
+            }
+            Some((_, Value::String(text))) => text.clone().into_bytes(),
+            Some((_, value)) => value.to_string().into_bytes(),
+        }
+    }
+
+    /// The status that the example leads to: the success that comes first in the document.
+    fn promised_status(&self) -> u16 {
+        // A submission answers at once, unless the caller waits.
+        if self.operation_id == "create_batch" {
+            return 202;
+        }
+        self.promised
+            .keys()
+            .filter_map(|status| status.parse().ok())
+            .find(|status| (200..300).contains(status))
+            .unwrap()
+    }
+}
+
+#[test]
+fn every_operation_shows_an_example_and_every_example_has_its_shape() {
+    let document = document();
+    for example in examples(&document) {
+        let name = &example.operation_id;
+        assert!(example.shows_something(), "{name} has no example");
+        for (status, answer) in &example.promised {
+            for (media_type, body) in answer["content"].as_object().into_iter().flatten() {
+                if !body["example"].is_null() {
+                    let faults =
+                        Shape { document: &document, schema: &body["schema"] }.faults(&body["example"], "");
+                    assert!(faults.is_empty(), "{name}, {status} {media_type}: {faults:#?}");
+                }
+            }
+        }
+        let Some((media_type, body)) = &example.body else { continue };
+        assert!(!body.is_null(), "{name} shows no body of {media_type}");
+        let schema = &find_operation(&document, name)["requestBody"]["content"][media_type]["schema"];
+        let faults = Shape { document: &document, schema }.faults(body, "");
+        assert!(faults.is_empty(), "{name}: {faults:#?}");
+    }
+}
+
+fn find_operation<'a>(document: &'a Value, operation_id: &str) -> &'a Value {
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    operations.into_iter().find(|operation| operation["operationId"] == operation_id).unwrap()
+}
+
+/// What the examples speak of: batches in the states that the operations want.
+struct Stage {
+    eyes: TestApp,
+    caller: Caller,
+    published: String,
+    held: String,
+}
+
+impl Stage {
+    async fn set() -> Stage {
+        let eyes = TestApp::start().await;
+        let contributor = eyes.contributor("documented", patient()).await;
+        let caller =
+            eyes.client("all-scopes", contributor.contributor_id, &Scope::ALL, &["CREDIT_APPLICATION"]).await;
+        let records = [account(1), account_with(2, &json!({"dpd": 40}))];
+        let published = eyes.judged(&caller, &Submission::ndjson(ndjson(&records))).await.id().to_owned();
+        let one_person: Vec<Value> =
+            (101..=151).map(|n| account_with(n, &json!({"id_number": nric(3)}))).collect();
+        let held = eyes.judged(&caller, &Submission::ndjson(ndjson(&one_person))).await;
+        assert_eq!(held.state(), "on_hold");
+        let held = held.id().to_owned();
+        Stage { eyes, caller, published, held }
+    }
+
+    /// The batch that an operation is shown with.
+    async fn batch_for(&self, operation_id: &str) -> String {
+        match operation_id {
+            "cancel_batch" => self.caller.submit(&Submission::ndjson(ndjson(&[account(4)]))).await,
+            "confirm_batch" => self.held.clone(),
+            _ => self.published.clone(),
+        }
+    }
+
+    async fn send(&self, example: &Example) -> Answer {
+        let batch = self.batch_for(&example.operation_id).await;
+        let path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
+        let mut request = Request::builder().method(example.method.clone()).uri(path);
+        for (name, value) in &example.headers {
+            // A key is for one submission: each of the shown bodies is another.
+            let own = example
+                .body
+                .as_ref()
+                .filter(|_| name == "Idempotency-Key")
+                .map(|(media_type, _)| media_type.as_str());
+            request = request.header(name, format!("{value}{}", own.unwrap_or_default()));
+        }
+        if let Some((media_type, _)) = &example.body {
+            request = request.header("content-type", media_type);
+        }
+        let Caller { client_id, client_secret, token, .. } = &self.caller;
+        let basic = BASE64_STANDARD.encode(format!("{client_id}:{client_secret}"));
+        match (example.scope, example.operation_id.as_str()) {
+            (Some(_), _) => request = request.header("authorization", format!("Bearer {token}")),
+            (None, "issue_token") => request = request.header("authorization", format!("Basic {basic}")),
+            (None, _) => {}
+        }
+        self.eyes.anybody(request.body(Body::from(example.body_bytes())).unwrap()).await
+    }
+}
+
+/// Compares an answer with what the document promises for its status.
+fn assert_as_promised(document: &Value, example: &Example, answer: &Answer) {
+    let name = &example.operation_id;
+    assert_eq!(answer.status.as_u16(), example.promised_status(), "{name}: {}", answer.text());
+    let content = &example.promised[&answer.status.as_u16().to_string()]["content"];
+    let media_type = answer.header("content-type").unwrap().split(';').next().unwrap();
+    let promised = &content[media_type];
+    assert!(promised.is_object(), "{name} answers with {media_type}, which is not documented: {content}");
+    let shape = Shape { document, schema: &promised["schema"] };
+    let values: Vec<Value> = match media_type {
+        "application/x-ndjson" => {
+            answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+        "text/html" => vec![json!(answer.text())],
+        _ => vec![answer.json()],
+    };
+    assert!(!values.is_empty(), "{name}: an empty answer proves nothing");
+    for value in &values {
+        let faults = shape.faults(value, "");
+        assert!(faults.is_empty(), "{name}: {faults:#?}");
+        // What an example shows, an answer has.
+        for (member, _) in promised["example"].as_object().into_iter().flatten() {
+            let optional = ["next_cursor"].contains(&member.as_str());
+            assert!(optional || value.get(member).is_some(), "{name}: {member} is shown and not there");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_leads_to_what_the_document_promises() {
+    let document = document();
+    let stage = Stage::set().await;
+    let mut seen = 0;
+    for example in examples(&document) {
+        let answer = stage.send(&example).await;
+        assert_as_promised(&document, &example, &answer);
+        seen += 1;
+        if example.operation_id == "create_batch" {
+            // The example files are good ones: every record is accepted, without a warning that we could avoid.
+            stage.eyes.run_jobs().await;
+            let id = answer.json()["batch"]["id"].as_str().unwrap().to_owned();
+            let report = stage.caller.report(&id).await;
+            assert_eq!(report["batch"]["counts"]["accepted"], 1, "{report:#}");
+            assert_eq!(report["batch"]["counts"]["rejected"], 0, "{report:#}");
+        }
+    }
+    assert!(seen > 20, "{seen}");
+    // The person of the examples has the two accounts of the example files.
+    let question =
+        examples(&document).into_iter().find(|example| example.operation_id == "query_profile").unwrap();
+    let profile = stage.send(&question).await.expect(200).json();
+    assert_eq!(profile["accounts"].as_array().unwrap().len(), 2, "{profile:#}");
+    assert_eq!(profile["attributes"]["total_outstanding"]["value"], 35_000, "{profile:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_has_the_documented_shape_of_a_problem() {
+    let document = document();
+    let stage = Stage::set().await;
+    let problem = &document["components"]["schemas"]["Problem"];
+    let shape = Shape { document: &document, schema: problem };
+    for example in examples(&document).iter().filter(|example| example.scope.is_some()) {
+        let request =
+            Request::builder().method(example.method.clone()).uri(&example.path).body(Body::empty()).unwrap();
+        let refused = stage.eyes.anybody(request).await.expect(401);
+        let faults = shape.faults(&refused.json(), "");
+        assert!(faults.is_empty(), "{}: {faults:#?}", example.operation_id);
+    }
+    let wrong = stage.caller.post_json("/v1/profiles/query", &json!({"purpose": 1})).await.expect(422);
+    let faults = shape.faults(&wrong.json(), "");
+    assert!(faults.is_empty() && !wrong.json()["errors"].as_array().unwrap().is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn a_value_of_another_shape_is_noticed() {
+    let document = json!({"components": {"schemas": {"Word": {"type": "string", "enum": ["a", "b"]}}}});
+    let schema = json!({
+        "type": "object",
+        "required": ["word"],
+        "properties": {
+            "word": {"$ref": "#/components/schemas/Word"},
+            "count": {"type": ["integer", "null"]},
+            "list": {"type": "array", "items": {"oneOf": [{"type": "null"}, {"type": "boolean"}]}},
+        },
+    });
+    let faults = |value: Value| Shape { document: &document, schema: &schema }.faults(&value, "").len();
+    assert_eq!(faults(json!({"word": "a", "count": null, "list": [true, null]})), 0);
+    for wrong in [
+        json!({}),
+        json!({"word": "c"}),
+        json!({"word": "a", "count": "1"}),
+        json!({"word": "a", "more": 1}),
+        json!([]),
+    ] {
+        assert_eq!(faults(wrong.clone()), 1, "{wrong}");
+    }
+    assert_ne!(faults(json!({"word": "a", "list": [1]})), 0);
+}

@@ -50,6 +50,9 @@ struct Args {
     /// Use this SeaweedFS as object store; without it `weed` of PATH, else the embedded S3 in a process of its own.
     #[arg(long, value_name = "FILE", env = "ETR_BENCH_WEED")]
     weed: Option<PathBuf>,
+    /// Measure this `etrplus` instead of the one that was built with the benchmark, to compare two builds.
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_etrplus"))]
+    binary: PathBuf,
     /// Use the embedded S3 even if there is a `weed`.
     #[arg(long)]
     embedded_s3: bool,
@@ -127,7 +130,8 @@ async fn run(args: &Args) -> Result<()> {
     };
     let all = Part::value_variants();
     let parts = if args.parts.is_empty() { all } else { &args.parts };
-    let mut world = World::new(args.dir.as_deref(), args.weed.clone(), args.embedded_s3)?;
+    let mut world =
+        World::new(args.dir.as_deref(), args.binary.clone(), args.weed.clone(), args.embedded_s3)?;
     machine::print(&world.postgres_version().await?, scale)?;
     for part in parts {
         let begun = Instant::now();

@@ -103,6 +103,11 @@ where
         submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
     body.first = first;
     for _ in 0..KEY_ATTEMPTS {
+        // Nearly every key is new: it is claimed first and looked up only when somebody has it.
+        let new = open(app, &submission);
+        if batches::insert_receiving(&app.db.system, &new, app.config.upload_lease).await? {
+            return receive(app, &submission, new, body).await.map(Accepted::New);
+        }
         let known =
             batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key).await?;
         match known {
@@ -115,12 +120,8 @@ where
             }
             Some((batch, false)) if batch.state == State::Receiving => return Err(in_flight()),
             Some((batch, false)) => return replay(&submission, batch, body).await,
-            None => {
-                let new = open(app, &submission);
-                if batches::insert_receiving(&app.db.system, &new, app.config.upload_lease).await? {
-                    return receive(app, &submission, new, body).await.map(Accepted::New);
-                }
-            }
+            // Swept in between: the key is free again.
+            None => {}
         }
     }
     Err(in_flight())

@@ -104,8 +104,8 @@ const CLONES: [&str; 4] = [
 /// As a worker has them.
 const SETTINGS: [&str; 2] = ["SET temp_buffers = '128MB'", "SET work_mem = '64MB'"];
 
-const SUBJECTS: &str = "INSERT INTO hand.subjects (subject_id, subject_type, sealed_name)
-    SELECT subject_id, subject_type, sealed_name FROM staged_accounts ON CONFLICT DO NOTHING";
+const SUBJECTS: &str = "INSERT INTO hand.subjects (subject_id, subject_type, primary_token, sealed_name)
+    SELECT subject_id, subject_type, token, sealed_name FROM staged_accounts ON CONFLICT DO NOTHING";
 
 const IDENTIFIERS: &str = "INSERT INTO hand.subject_identifiers (subject_id, id_type, token, sealed_number)
     SELECT subject_id, id_type, token, sealed_number FROM staged_accounts ON CONFLICT DO NOTHING";

@@ -102,12 +102,15 @@ impl Db {
 
 /// What every connection of a scope is set to. Waiting for ever is never right: a statement that runs into
 /// one of these ends as a 503 that is safe to retry.
-fn session_settings(scope: &'static str) -> [(&'static str, &'static str); 4] {
+fn session_settings(scope: &'static str) -> [(&'static str, &'static str); 5] {
     [
         ("etr.scope", scope),
         ("statement_timeout", "60s"),
         ("lock_timeout", "10s"),
         ("idle_in_transaction_session_timeout", "60s"),
+        // Statements are few, prepared once per connection, and go by keys: planning each call anew would cost more
+        // than running it.
+        ("plan_cache_mode", "force_generic_plan"),
     ]
 }
 

@@ -26,8 +26,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
+use etrplus::commands::stop_signal;
 
 use world::World;
 
@@ -105,12 +106,13 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     let done = runtime.block_on(async {
+        let stop = stop_signal().context("cannot listen for signals")?;
         match &args.serve_objects {
             Some(root) => objects::serve_embedded(root).await,
             // Interrupted, everything that was started is dropped, and with it ended.
             None => tokio::select! {
                 done = run(&args) => done,
-                signal = tokio::signal::ctrl_c() => signal.context("interrupted"),
+                () = stop.cancelled() => bail!("interrupted"),
             },
         }
     });

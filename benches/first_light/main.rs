@@ -26,8 +26,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
+use etrplus::commands::stop_signal;
 
 use world::World;
 
@@ -50,6 +51,9 @@ struct Args {
     /// Use this SeaweedFS as object store; without it `weed` of PATH, else the embedded S3 in a process of its own.
     #[arg(long, value_name = "FILE", env = "ETR_BENCH_WEED")]
     weed: Option<PathBuf>,
+    /// Measure this `etrplus` instead of the one that was built with the benchmark, to compare two builds.
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_etrplus"))]
+    binary: PathBuf,
     /// Use the embedded S3 even if there is a `weed`.
     #[arg(long)]
     embedded_s3: bool,
@@ -102,12 +106,13 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     let done = runtime.block_on(async {
+        let stop = stop_signal().context("cannot listen for signals")?;
         match &args.serve_objects {
             Some(root) => objects::serve_embedded(root).await,
             // Interrupted, everything that was started is dropped, and with it ended.
             None => tokio::select! {
                 done = run(&args) => done,
-                signal = tokio::signal::ctrl_c() => signal.context("interrupted"),
+                () = stop.cancelled() => bail!("interrupted"),
             },
         }
     });
@@ -127,7 +132,8 @@ async fn run(args: &Args) -> Result<()> {
     };
     let all = Part::value_variants();
     let parts = if args.parts.is_empty() { all } else { &args.parts };
-    let mut world = World::new(args.dir.as_deref(), args.weed.clone(), args.embedded_s3)?;
+    let mut world =
+        World::new(args.dir.as_deref(), args.binary.clone(), args.weed.clone(), args.embedded_s3)?;
     machine::print(&world.postgres_version().await?, scale)?;
     for part in parts {
         let begun = Instant::now();

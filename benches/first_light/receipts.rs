@@ -91,9 +91,24 @@ impl Client for Putter {
     }
 }
 
+/// What a receiver cannot do without: digest, pack and PUT, in one process, without HTTP and without a database.
+/// Tells how much of the distance to the floor is computation on the bytes.
+struct Packing {
+    putter: Putter,
+    bodies: Arc<Bodies>,
+}
+
+impl Client for Packing {
+    async fn once(&mut self) -> Result<()> {
+        let bodies = Arc::clone(&self.bodies);
+        self.putter.frame = tokio::task::spawn_blocking(move || stored(&bodies)).await??;
+        self.putter.once().await
+    }
+}
+
 pub async fn run(world: &mut World, scale: Scale) -> Result<()> {
     let rounds = scale.pick(1, 4, 8);
-    let seconds = Duration::from_secs(scale.pick(1, 3, 6));
+    let seconds = Duration::from_secs(scale.pick(1, 2, 5));
     let bodies = Arc::new(Bodies::new());
     let frame = stored(&bodies)?;
     let store = world.objects().await?.name;
@@ -117,11 +132,13 @@ pub async fn run(world: &mut World, scale: Scale) -> Result<()> {
         let putter =
             || Putter { store: store.clone(), contributor: database.contributor_id, frame: frame.clone() };
         let mut putters: Vec<Putter> = (0..connections).map(|_| putter()).collect();
+        let packing = |_| Packing { putter: putter(), bodies: Arc::clone(&bodies) };
+        let mut packers: Vec<Packing> = (0..connections).map(packing).collect();
         // Connections, caches and files come into being before anything counts.
         let warm_up = Duration::from_millis(500);
         (senders, _) = closed_loop(senders, warm_up).await?;
         (putters, _) = closed_loop(putters, warm_up).await?;
-        let (mut ours, mut floor, mut cpu, mut store_cpu) = (vec![], vec![], 0.0, 0.0);
+        let (mut ours, mut floor, mut packed, mut cpu, mut store_cpu) = (vec![], vec![], vec![], 0.0, 0.0);
         for _ in 0..rounds {
             let samples;
             let (before, store_before) =
@@ -133,24 +150,30 @@ pub async fn run(world: &mut World, scale: Scale) -> Result<()> {
             let samples;
             (putters, samples) = closed_loop(putters, seconds).await?;
             floor.push(samples);
+            let samples;
+            (packers, samples) = closed_loop(packers, seconds).await?;
+            packed.push(samples);
         }
-        tell(connections, &bodies, &ours, &floor, cpu, store_cpu);
+        tell(connections, &bodies, [&ours, &floor, &packed]);
+        tell_cpu(&bodies, &ours, cpu, store_cpu);
     }
     server.process.stop().await
 }
 
-fn tell(connections: u32, bodies: &Bodies, ours: &[Samples], floor: &[Samples], cpu: f64, store_cpu: f64) {
+fn tell(connections: u32, bodies: &Bodies, [ours, floor, packed]: [&[Samples]; 3]) {
     let per_second = |rounds: &[Samples]| {
         let rate = total_rate(rounds);
-        format!(
-            "{} rows/s, {rate:.0} bodies/s, {}",
-            thousands(rate * bodies.rows_each as f64),
-            percentiles(rounds)
-        )
+        let rows = thousands(rate * bodies.rows_each as f64);
+        format!("{rows} rows/s, {rate:.0} bodies/s, {}", percentiles(rounds))
     };
     report::line(&format!("{connections} connections"), &per_second(ours));
     report::line("  floor: PUT as stored", &per_second(floor));
     report::ratio("", ours, floor, Aim::AtLeast(0.7));
+    report::line("  digest, pack, PUT", &per_second(packed));
+    report::line("", &format!("ratio {:.2}, for orientation", total_rate(ours) / total_rate(packed)));
+}
+
+fn tell_cpu(bodies: &Bodies, ours: &[Samples], cpu: f64, store_cpu: f64) {
     let sent: usize = ours.iter().map(|samples| samples.latencies.len()).sum();
     let millions = sent as f64 * bodies.rows_each as f64 / 1e6;
     report::figure("", cpu / millions, "CPU s of serve per million rows", Aim::AtMost(2.5));

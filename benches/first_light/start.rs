@@ -11,7 +11,7 @@ use crate::Scale;
 use crate::load::Samples;
 use crate::process::{Process, free_port};
 use crate::report::{self, Aim, percentiles, quantile};
-use crate::world::{BINARY, World};
+use crate::world::World;
 
 pub async fn run(world: &mut World, scale: Scale) -> Result<()> {
     let runs = scale.pick(3, 15, 50);
@@ -22,7 +22,7 @@ pub async fn run(world: &mut World, scale: Scale) -> Result<()> {
         let mut server = world.spawn_server(&database)?;
         ready.latencies.push(server.process.until_ready(server.address).await?);
         server.process.stop().await?;
-        floor.latencies.push(version()?);
+        floor.latencies.push(version(&world.binary)?);
     }
     tell("serve", &mut ready, 0.12);
     report::line("  floor: --version", &percentiles(&[floor]));
@@ -43,9 +43,9 @@ fn tell(label: &str, samples: &mut Samples, aim: f64) {
 }
 
 /// What a start of the program costs before it does anything.
-fn version() -> Result<Duration> {
+fn version(binary: &Path) -> Result<Duration> {
     let begun = Instant::now();
-    std::process::Command::new(BINARY).arg("--version").output()?;
+    std::process::Command::new(binary).arg("--version").output()?;
     Ok(begun.elapsed())
 }
 
@@ -58,7 +58,7 @@ async fn dev(directory: &Path, world: &World) -> Result<Duration> {
     let mut variables: BTreeMap<String, String> = std::env::vars().collect();
     // A database of its own, whatever else there is.
     variables.remove("DATABASE_URL");
-    let mut process = Process::spawn(Path::new(BINARY), &arguments, &variables, world.path("dev.log"))?;
+    let mut process = Process::spawn(&world.binary, &arguments, &variables, world.path("dev.log"))?;
     let ready = process.until_ready(SocketAddr::from(([127, 0, 0, 1], port))).await?;
     process.stop().await?;
     Ok(ready)

@@ -25,13 +25,12 @@ use crate::load::{Connection, Pieces};
 use crate::objects::{Objects, weed_on_path};
 use crate::process::{Process, free_port};
 
-/// The binary that is measured.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_etrplus");
-
 /// Servers are started when a measurement first needs them and end in the order of the fields.
 pub struct World {
     objects: Option<Objects>,
     postgres: Option<Postgres>,
+    /// The program that is measured.
+    pub binary: PathBuf,
     weed: Option<PathBuf>,
     databases: u32,
     directory: TempDir,
@@ -59,7 +58,12 @@ pub struct Server {
 }
 
 impl World {
-    pub fn new(parent: Option<&Path>, weed: Option<PathBuf>, embedded_s3: bool) -> Result<World> {
+    pub fn new(
+        parent: Option<&Path>,
+        binary: PathBuf,
+        weed: Option<PathBuf>,
+        embedded_s3: bool,
+    ) -> Result<World> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("etrplus-bench-");
         let directory = match parent {
@@ -70,7 +74,7 @@ impl World {
         // Postgres may run as another user, who must get to its own directory.
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711))?;
         let weed = weed.or_else(weed_on_path).filter(|_| !embedded_s3);
-        Ok(World { objects: None, postgres: None, weed, databases: 0, directory })
+        Ok(World { objects: None, postgres: None, binary, weed, databases: 0, directory })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -149,7 +153,7 @@ impl World {
         variables.insert("ETR_LISTEN".into(), address.to_string());
         variables.insert("ETR_METRICS_LISTEN".into(), format!("127.0.0.1:{}", free_port()?));
         let log = self.path(&format!("serve-{}.log", address.port()));
-        Ok(Server { process: Process::spawn(Path::new(BINARY), &["serve"], &variables, log)?, address })
+        Ok(Server { process: Process::spawn(&self.binary, &["serve"], &variables, log)?, address })
     }
 
     pub async fn serve(&self, database: &Database) -> Result<Server> {
@@ -161,7 +165,7 @@ impl World {
     pub fn work(&self, database: &Database) -> Result<Process> {
         let mut variables = database.variables.clone();
         variables.insert("ETR_METRICS_LISTEN".into(), format!("127.0.0.1:{}", free_port()?));
-        Process::spawn(Path::new(BINARY), &["work"], &variables, self.path("work.log"))
+        Process::spawn(&self.binary, &["work"], &variables, self.path("work.log"))
     }
 }
 

@@ -103,27 +103,30 @@ where
         submission.content_encoding.or_by_magic(first.as_deref().unwrap_or_default());
     body.first = first;
     for _ in 0..KEY_ATTEMPTS {
+        // Nearly every key is new: it is claimed first and looked up only when somebody has it.
+        let new = open(app, &submission);
+        if batches::insert_receiving(&app.db.system, &new, app.config.upload_lease).await? {
+            return receive(app, &submission, new, body).await.map(Accepted::New);
+        }
         let known =
             batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key).await?;
         match known {
-            Some((batch, true)) => {
-                if batches::sweep(&app.db.system, batch.id, "upload abandoned; the key was sent again")
-                    .await?
-                {
-                    forget_object(app, &batch.object_key).await;
-                }
-            }
+            Some((batch, true)) => take_over(app, &batch).await?,
             Some((batch, false)) if batch.state == State::Receiving => return Err(in_flight()),
             Some((batch, false)) => return replay(&submission, batch, body).await,
-            None => {
-                let new = open(app, &submission);
-                if batches::insert_receiving(&app.db.system, &new, app.config.upload_lease).await? {
-                    return receive(app, &submission, new, body).await.map(Accepted::New);
-                }
-            }
+            // Swept in between: the key is free again.
+            None => {}
         }
     }
     Err(in_flight())
+}
+
+/// Frees the key of an upload that was given up by everyone.
+async fn take_over(app: &App, abandoned: &Batch) -> Result<()> {
+    if batches::sweep(&app.db.system, abandoned.id, "upload abandoned; the key was sent again").await? {
+        forget_object(app, &abandoned.object_key).await;
+    }
+    Ok(())
 }
 
 /// F027: a replacement names a batch of the same contributor, dataset and period.

@@ -19,9 +19,10 @@ use crate::error::{Error, Result};
 use crate::ids::{ClientId, QueryId, SubjectId};
 use crate::privacy::Token;
 
-/// A few batches at once keep the connections busy while one waits for its commit; more would make smaller
-/// batches of the same load. The queue holds some seconds of work; who comes later is told to try again.
-const LIMITS: Limits = Limits { batch: 256, in_flight: 4, queue: 4096 };
+/// Two batches at once: one waits for its commit while the other is read and computed. More would make smaller
+/// batches of the same load, and every batch costs Postgres a commit. The queue holds some seconds of work; who
+/// comes later is told to try again.
+const LIMITS: Limits = Limits { batch: 256, in_flight: 2, queue: 4096 };
 
 /// A question that policy has allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]

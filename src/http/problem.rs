@@ -271,9 +271,7 @@ impl Serialize for Rendered<'_> {
         map.serialize_entry("type", &format!("{}{}", self.base_url, kind.type_uri()))?;
         map.serialize_entry("title", kind.title())?;
         map.serialize_entry("status", &kind.status().as_u16())?;
-        if let Some(detail) = detail {
-            map.serialize_entry("detail", detail)?;
-        }
+        map.serialize_entry("detail", detail.as_deref().unwrap_or(kind.title()))?;
         map.serialize_entry("code", kind.code())?;
         if let Some(instance) = self.instance {
             map.serialize_entry("instance", &format!("urn:uuid:{instance}"))?;
@@ -282,9 +280,8 @@ impl Serialize for Rendered<'_> {
             map.serialize_entry("error", error)?;
             map.serialize_entry("error_description", detail.as_deref().unwrap_or(kind.title()))?;
         }
-        if !errors.is_empty() {
-            map.serialize_entry("errors", errors)?;
-        }
+        // Always there, empty where no single place is wrong: who reads problems need not ask first.
+        map.serialize_entry("errors", errors)?;
         map.end()
     }
 }
@@ -302,15 +299,15 @@ pub struct ProblemBody {
     /// The HTTP status.
     status: u16,
     /// What happened this time.
-    detail: Option<String>,
+    detail: String,
     /// Stable code to branch on.
     #[schema(example = "validation-failed")]
     code: String,
     /// The request's id, as in `X-Request-Id`; quote it to support.
     #[schema(example = "urn:uuid:01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e")]
     instance: String,
-    /// The places that are wrong, where there are any.
-    errors: Option<Vec<FieldProblem>>,
+    /// The places that are wrong; empty where no single place is.
+    errors: Vec<FieldProblem>,
 }
 
 impl From<Error> for Problem {

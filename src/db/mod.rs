@@ -89,7 +89,7 @@ impl Db {
 
 /// What every connection of a scope is set to. Waiting for ever is never right: a statement that runs into
 /// one of these ends as a 503 that is safe to retry.
-fn session_settings(scope: &'static str) -> [(&'static str, &'static str); 5] {
+fn session_settings(scope: &'static str) -> [(&'static str, &'static str); 6] {
     [
         ("etr.scope", scope),
         ("statement_timeout", "60s"),
@@ -98,6 +98,8 @@ fn session_settings(scope: &'static str) -> [(&'static str, &'static str); 5] {
         // Statements are few, prepared once per connection, and go by keys: planning each call anew would cost more
         // than running it.
         ("plan_cache_mode", "force_generic_plan"),
+        // A plan made while a table was empty is kept until statistics change: it must be one for a full table.
+        ("enable_seqscan", "off"),
     ]
 }
 

@@ -41,8 +41,13 @@ pub async fn primary_holders(
     account_refs: &[&str],
 ) -> Result<Vec<(String, SubjectId)>> {
     let holders = sqlx::query_as(
-        "/* serving.primary_holders */ SELECT account_ref, subject_id FROM accounts
-        WHERE contributor_id = $1 AND account_ref = ANY($2) AND holder_role = 0",
+        // One look into the index per reference, whatever the statistics say: just after a first load they say
+        // nothing, and a plan that compares every account with every reference takes minutes.
+        "/* serving.primary_holders */ SELECT r.account_ref, a.subject_id
+        FROM unnest($2::text[]) AS r (account_ref)
+        CROSS JOIN LATERAL (
+            SELECT subject_id FROM accounts
+            WHERE contributor_id = $1 AND account_ref = r.account_ref AND holder_role = 0 OFFSET 0) a",
     )
     .bind(contributor)
     .bind(account_refs)

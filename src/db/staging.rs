@@ -162,6 +162,18 @@ pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result
     Ok(removed)
 }
 
+/// The staged rows of the same accounts: what is wrong with an account's primary holder concerns all its holders.
+pub async fn rows_of_same_accounts(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<i64>> {
+    let rows = sqlx::query_scalar(
+        "/* staging.rows_of_same_accounts */ SELECT record_no FROM staged_accounts
+        WHERE account_ref IN (SELECT account_ref FROM staged_accounts WHERE record_no = ANY($1))",
+    )
+    .bind(record_nos)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
 /// Account references of staged rows, for the samples of a report.
 pub async fn account_refs(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<StagedRef>> {
     let rows = sqlx::query_as(

@@ -183,6 +183,13 @@ async fn an_account_stays_with_its_holder() {
     assert_eq!((report.count("accepted"), report.count("rejected")), (0, 1));
     assert_eq!(report.sample("I015")["account_ref"], "ACC-000001");
 
+    // A joint holder who comes with the wrong holder does not slip in alone.
+    let joint = json!({"account_ref": "ACC-000001", "holder_role": "JOINT"});
+    let pair = ndjson(&[account_with(2, &json!({"account_ref": "ACC-000001"})), account_with(3, &joint)]);
+    let report = eyes.judged(&sender, &Submission::ndjson(pair)).await;
+    assert_eq!(report.rules(), [("I015", 2)].into(), "{:#}", report.0);
+    assert_eq!((report.count("accepted"), report.count("rejected")), (0, 2));
+
     // Another contributor's references are its own.
     assert_eq!(eyes.judged(&other, &Submission::ndjson(moved)).await.count("accepted"), 1);
 }

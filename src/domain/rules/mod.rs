@@ -5,7 +5,9 @@
 //!
 //! | stage | families | looks at | here |
 //! |---|---|---|---|
-//! | envelope | F001, F002, F010 to F012, F015, F017 | declaration, sender | [`envelope_findings`] |
+//! | envelope | F001, F002, F010, F011, F017 | declaration, sender | [`envelope_findings`] |
+//! | reception | F003, F012, F015, F027 | bytes, keys, earlier batches | where a submission is taken |
+//! | decoding | F004 to F006, F016 | bytes and columns | where bytes become rows |
 //! | field | V, I | one cell, one identity | `field`, `identity` |
 //! | row | X | the cells of one row | [`check_row`] |
 //! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
@@ -28,9 +30,7 @@ pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome};
-pub use file::{
-    Admission, Declared, DecodeFailure, FileFacts, FileLimit, HeaderFaults, check_file, envelope_findings,
-};
+pub use file::{Admission, Declared, FileFacts, check_file, envelope_findings};
 
 #[cfg(test)]
 mod real_book_tests;

@@ -155,9 +155,6 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
         dataset_in_scope: contributor.terms.datasets.contains(&envelope.dataset),
         schema_versions: &[CURRENT_SCHEMA_VERSION, "1.0"],
         environment: app.config.environment,
-        // These two are asked again where they can be answered for sure: inside the transaction.
-        key_reused_with_other_content: false,
-        same_obligation_in_flight: false,
     };
     let today = dates::business_date(app.clock.now());
     let findings = envelope_findings(&declared, &admission, &contributor.terms, today);

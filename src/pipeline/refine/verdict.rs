@@ -1,9 +1,10 @@
 //! From a reading to a verdict: row-set rules, file rules, counts, and where the batch goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use super::chunk::LateFinding;
 use super::judge::Reading;
 use super::rejects::{RejectFinding, RejectLine};
 use super::stage::Stage;
@@ -45,7 +46,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     let set = row_set.finish();
     let mut rejected_late: BTreeMap<u64, Vec<Finding>> = set.rejected.into_iter().collect();
     let mut warnings = set.warnings;
-    for (record_no, finding) in std::mem::take(&mut stage.late) {
+    for (record_no, finding) in late_findings(stage).await? {
         if finding.rejects() {
             rejected_late.entry(record_no).or_default().push(finding);
         } else {
@@ -80,7 +81,6 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         count_by_status: totals.count_by_status(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
-        ..FileFacts::default()
     };
     let file_findings = match file_fault {
         Some(fault) => vec![fault],
@@ -103,6 +103,21 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         waves: set.most_snapshots,
         reason: reason(&file_findings),
     })
+}
+
+/// What the serving store contradicted. An account that belongs to somebody else (I015) is refused with all its
+/// holders, as it is when the file contradicts itself.
+async fn late_findings(stage: &mut Stage) -> Result<Vec<LateFinding>> {
+    let mut late = std::mem::take(&mut stage.late);
+    let bound: BTreeSet<i64> =
+        late.iter().filter(|(_, finding)| finding.code == Code::I015).map(|(n, _)| *n as i64).collect();
+    if !bound.is_empty() {
+        let records: Vec<i64> = bound.iter().copied().collect();
+        let rows = staging::rows_of_same_accounts(&mut stage.connection, &records).await?;
+        let others = rows.into_iter().filter(|row| !bound.contains(row));
+        late.extend(others.map(|row| (row as u64, Finding::whole(Code::I015))));
+    }
+    Ok(late)
 }
 
 /// Conservation: good records of a batch that is not published are `unprocessed`, never rejected.

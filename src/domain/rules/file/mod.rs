@@ -1,8 +1,9 @@
-//! File rules F001 to F012 and F015 to F019 (`domain.md` 6.2): what is wrong with a batch as a whole.
+//! File rules (`domain.md` 6.2) that are a matter of judgement: what is wrong with a batch as a whole.
 //!
 //! The pipeline counts, this file judges. What can be known from the envelope is asked before the body is
-//! read ([`envelope_findings`]); the rest when every record has been looked at ([`check_file`]). The rules
-//! that compare with earlier batches (F013, F014, F020 to F027) are asked where the history is.
+//! read ([`envelope_findings`]); counts, totals and thresholds when every record has been looked at
+//! ([`check_file`]). What only happens while bytes are taken or decoded (F003 to F006, F016) or in a transaction
+//! with earlier batches (F012, F015, F027) is found there.
 
 use std::collections::BTreeMap;
 
@@ -25,10 +26,6 @@ pub struct Declared {
     pub schema_version: Option<String>,
     pub environment: Option<Environment>,
     pub sequence_no: Option<u64>,
-    /// Of the bytes as sent.
-    pub sha256: Option<[u8; 32]>,
-    /// Of the bytes as sent.
-    pub length_bytes: Option<u64>,
     /// The batch says: there is nothing to report for this period.
     pub nil_return: bool,
     pub record_count: Option<u64>,
@@ -48,8 +45,6 @@ impl Declared {
             schema_version: None,
             environment: None,
             sequence_no: None,
-            sha256: None,
-            length_bytes: None,
             nil_return: false,
             record_count: None,
             sum_outstanding: None,
@@ -86,77 +81,11 @@ pub struct Admission<'a> {
     pub schema_versions: &'a [&'a str],
     /// The environment that the credential belongs to.
     pub environment: Environment,
-    /// The Idempotency-Key was used before, with other content.
-    pub key_reused_with_other_content: bool,
-    /// A FULL or REPLACE batch of the same dataset and period has not come to an end yet.
-    pub same_obligation_in_flight: bool,
-}
-
-/// Why the bytes could not be read as records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeFailure {
-    NotUtf8,
-    NulByte,
-    BadCompression,
-    ExpansionLimit,
-    /// The text is not what its format says it is, and the rest of it cannot be found.
-    Malformed,
-}
-
-impl DecodeFailure {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DecodeFailure::NotUtf8 => "not-utf-8",
-            DecodeFailure::NulByte => "nul-byte",
-            DecodeFailure::BadCompression => "bad-compression",
-            DecodeFailure::ExpansionLimit => "expansion-limit",
-            DecodeFailure::Malformed => "malformed",
-        }
-    }
-}
-
-/// A documented cap that the batch went over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileLimit {
-    Bytes,
-    Records,
-    LineBytes,
-}
-
-impl FileLimit {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            FileLimit::Bytes => "bytes",
-            FileLimit::Records => "records",
-            FileLimit::LineBytes => "line-bytes",
-        }
-    }
-}
-
-/// Faults of a header line, or of the keys of an NDJSON batch. Unknown columns are named by position alone:
-/// where a header is missing, the first record stands in its place, and its values are personal data.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderFaults {
-    /// Positions of columns that the contract does not know, from 1.
-    pub unknown: Vec<u32>,
-    /// Fields with more than one column.
-    pub duplicate: Vec<Field>,
-    /// Required fields without a column.
-    pub missing: Vec<Field>,
 }
 
 /// What the pipeline counted while it read the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileFacts {
-    /// Of the bytes as received.
-    pub sha256: [u8; 32],
-    /// Of the bytes as received.
-    pub length_bytes: u64,
-    pub decode_failure: Option<DecodeFailure>,
-    pub header: HeaderFaults,
-    /// Caps that reading stopped at.
-    pub limits_hit: Vec<FileLimit>,
-    pub largest_line_bytes: u64,
     /// A CSV body writes some amounts with a decimal point and others without, and no unit is declared:
     /// the same digits may be ringgit or sen.
     pub money_forms_mixed: bool,
@@ -175,18 +104,7 @@ pub struct FileFacts {
     pub count_by_status: BTreeMap<AccountStatus, u64>,
 }
 
-impl FileFacts {
-    /// Whether the body was read to its end, so that its counts and totals mean something.
-    fn is_complete(&self) -> bool {
-        self.decode_failure.is_none()
-            && self.limits_hit.is_empty()
-            && self.header == HeaderFaults::default()
-            && !self.money_forms_mixed
-    }
-}
-
-/// The rules that the envelope alone can answer (F001, F002, F010, F011, F012, F015, F017), in the order of
-/// their codes. `today` is the business day of receipt.
+/// The rules that the envelope alone can answer (F001, F002, F010, F011, F017), in the order of their codes. `today` is the business day of receipt.
 pub fn envelope_findings(
     declared: &Declared,
     admission: &Admission<'_>,
@@ -198,8 +116,6 @@ pub fn envelope_findings(
         f002(declared, admission),
         f010(declared, today),
         f011(declared, terms, today),
-        f012(admission),
-        f015(declared, admission),
         f017(declared, admission),
     ]
     .into_iter()
@@ -207,29 +123,23 @@ pub fn envelope_findings(
     .collect()
 }
 
-/// The rules that need the whole body (F003 to F009, F016, F018, F019) and those about the declared period
-/// (F010, F011), in the order of their codes. `today` is the business day of receipt, so that a replay
-/// gives the same verdict.
+/// The rules that need the whole body (F007 to F009, F018, F019) and those about the declared period (F010, F011),
+/// in the order of their codes. `today` is the business day of receipt, so that a replay gives the same verdict.
 ///
-/// Where the body could not be read to its end, counts and totals say nothing and their rules keep quiet.
+/// Asked only of a body that was read to its end; where its amounts may be ringgit or sen, nothing else in it
+/// could be trusted either.
 pub fn check_file(facts: &FileFacts, declared: &Declared, terms: &Terms, today: NaiveDate) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    findings.extend(f003(facts, declared));
-    findings.extend(f004(facts));
-    findings.extend(f005(facts));
-    findings.extend(f006(facts));
-    if facts.is_complete() {
-        findings.extend(f007(facts, declared));
-        findings.extend(f008(facts, declared));
+    if facts.money_forms_mixed {
+        return vec![Finding::whole(Code::F009).with_detail("money-unit-ambiguous")];
     }
+    let mut findings = Vec::new();
+    findings.extend(f007(facts, declared));
+    findings.extend(f008(facts, declared));
     findings.extend(f009(facts, declared));
     findings.extend(f010(declared, today));
     findings.extend(f011(declared, terms, today));
-    findings.extend(f016(facts));
-    if facts.is_complete() {
-        findings.extend(f018(facts, terms));
-        findings.extend(f019(facts, terms));
-    }
+    findings.extend(f018(facts, terms));
+    findings.extend(f019(facts, terms));
     findings
 }
 
@@ -253,37 +163,6 @@ pub fn f002(declared: &Declared, admission: &Admission<'_>) -> Option<Finding> {
     (!admission.schema_versions.contains(&version)).then(|| Finding::whole(Code::F002))
 }
 
-/// F003: digest and length are what the contributor declared.
-pub fn f003(facts: &FileFacts, declared: &Declared) -> Option<Finding> {
-    let digest_differs = declared.sha256.is_some_and(|declared| declared != facts.sha256);
-    let length_differs = declared.length_bytes.is_some_and(|declared| declared != facts.length_bytes);
-    if length_differs {
-        let detail = compared("bytes", declared.length_bytes.unwrap_or_default(), facts.length_bytes);
-        return Some(Finding::whole(Code::F003).with_detail(detail));
-    }
-    digest_differs.then(|| Finding::whole(Code::F003).with_detail("sha256"))
-}
-
-/// F004: the bytes can be read as text of their format.
-pub fn f004(facts: &FileFacts) -> Option<Finding> {
-    let failure = facts.decode_failure?;
-    Some(Finding::whole(Code::F004).with_detail(failure.as_str()))
-}
-
-/// F005: every column is known to the contract and stands there once.
-pub fn f005(facts: &FileFacts) -> Vec<Finding> {
-    let HeaderFaults { unknown, duplicate, .. } = &facts.header;
-    let strangers = (!unknown.is_empty())
-        .then(|| Finding::whole(Code::F005).with_detail(format!("unknown columns: {}", listed(unknown))));
-    let repeated = duplicate.iter().map(|field| Finding::at(Code::F005, *field).with_detail("duplicate"));
-    strangers.into_iter().chain(repeated).collect()
-}
-
-/// F006: every required field has a column.
-pub fn f006(facts: &FileFacts) -> impl Iterator<Item = Finding> {
-    facts.header.missing.iter().map(|field| Finding::at(Code::F006, *field))
-}
-
 /// F007: a batch without records says that it is meant so.
 pub fn f007(facts: &FileFacts, declared: &Declared) -> Option<Finding> {
     (facts.received == 0 && !declared.nil_return).then(|| Finding::whole(Code::F007))
@@ -296,15 +175,8 @@ pub fn f008(facts: &FileFacts, declared: &Declared) -> Option<Finding> {
         .then(|| Finding::whole(Code::F008).with_detail(compared("records", expected, facts.received)))
 }
 
-/// F009: the declared totals equal what the records add up to, to the sen. Where amounts may be ringgit or
-/// sen there is no total to compare with, and nothing else in the batch could be trusted either.
+/// F009: the declared totals equal what the records add up to, to the sen.
 pub fn f009(facts: &FileFacts, declared: &Declared) -> Vec<Finding> {
-    if facts.money_forms_mixed {
-        return vec![Finding::whole(Code::F009).with_detail("money-unit-ambiguous")];
-    }
-    if !facts.is_complete() {
-        return Vec::new();
-    }
     let sums = [
         (Field::Outstanding, "sum_outstanding_sen", declared.sum_outstanding, facts.sum_outstanding),
         (Field::Overdue, "sum_overdue_sen", declared.sum_overdue, facts.sum_overdue),
@@ -350,27 +222,6 @@ pub fn f011(declared: &Declared, terms: &Terms, today: NaiveDate) -> Option<Find
         .then(|| Finding::whole(Code::F011).with_detail(format!("open from {open_from}")))
 }
 
-/// F012: an Idempotency-Key stands for one content.
-pub fn f012(admission: &Admission<'_>) -> Option<Finding> {
-    admission.key_reused_with_other_content.then(|| Finding::whole(Code::F012))
-}
-
-/// F015: one FULL or REPLACE batch of a period at a time; any number of DELTAs may be under way.
-pub fn f015(declared: &Declared, admission: &Admission<'_>) -> Option<Finding> {
-    (declared.mode != Mode::Delta && admission.same_obligation_in_flight).then(|| Finding::whole(Code::F015))
-}
-
-/// F016: the batch stays below the documented caps.
-pub fn f016(facts: &FileFacts) -> impl Iterator<Item = Finding> {
-    facts.limits_hit.iter().map(|limit| match limit {
-        FileLimit::LineBytes => {
-            let detail = format!("line-bytes: largest {}", facts.largest_line_bytes);
-            Finding::whole(Code::F016).with_detail(detail)
-        }
-        FileLimit::Bytes | FileLimit::Records => Finding::whole(Code::F016).with_detail(limit.as_str()),
-    })
-}
-
 /// F017: test data stays with test credentials, and real data with production ones.
 pub fn f017(declared: &Declared, admission: &Admission<'_>) -> Option<Finding> {
     (declared.environment? != admission.environment).then(|| Finding::whole(Code::F017))
@@ -395,13 +246,6 @@ fn over_threshold(code: Code, part: u64, whole: u64, threshold_bps: u32) -> Opti
 
 fn compared(what: &str, declared: impl std::fmt::Display, found: impl std::fmt::Display) -> String {
     format!("{what}: declared {declared}, found {found}")
-}
-
-/// Lists at most ten positions; a body without a header would have too many.
-fn listed(positions: &[u32]) -> String {
-    let named: Vec<String> = positions.iter().take(10).map(u32::to_string).collect();
-    let more = if positions.len() > named.len() { " and others" } else { "" };
-    format!("{}{more}", named.join(", "))
 }
 
 #[cfg(test)]

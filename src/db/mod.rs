@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::config::refinery_connections;
 use crate::error::{Error, Result};
@@ -39,10 +39,6 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// How long a request waits for a connection before it is shed with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A connection is tested when it goes back to its pool; for so long it needs no second test before it is used
-/// again, which under load would be a round trip for every query.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Db {
@@ -64,15 +60,6 @@ impl Db {
             PgPoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-                .before_acquire(|connection, state| {
-                    Box::pin(async move {
-                        if state.idle_for > TRUSTED_IDLE {
-                            connection.ping().await?;
-                        }
-                        Ok(true)
-                    })
-                })
                 .connect_lazy_with(options.clone().options(settings.iter().copied()))
         };
         let tenant_share = connections / 3;

@@ -113,6 +113,17 @@ const REFINERY_SETTINGS: [(&str, &str); 6] = [
     ("work_mem", "64MB"),
 ];
 
+/// The longest wait for what one request asks of Postgres. Longer than any lock is waited for; a network that has
+/// fallen silent would otherwise be waited for as long as TCP does.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Waits for the database, but not for ever. Dropping the work drops its connection; whether a commit on it came
+/// through is for the caller to look up.
+pub async fn answered<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let answer = tokio::time::timeout(ANSWER_DEADLINE, work).await;
+    answer.unwrap_or(Err(Error::Overloaded("the database did not answer in time")))
+}
+
 /// Fails when a statement that must touch exactly one row did not.
 pub fn ensure_one_row(table: &'static str, result: &sqlx::postgres::PgQueryResult) -> Result<()> {
     match result.rows_affected() {

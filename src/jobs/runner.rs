@@ -26,6 +26,9 @@ const MAX_OUTAGE_ATTEMPTS: i32 = 200;
 /// Deaths of a worker over one batch, one after the other: deployments and crashes of machines stay below, a batch
 /// that kills whoever reads it does not go on for ever.
 const MAX_UNREPORTED_ATTEMPTS: i32 = 10;
+/// The longest that one attempt may take: a statement may take half of it, and a connection that has fallen silent
+/// would otherwise hold its lane for ever.
+const MAX_ATTEMPT: Duration = Duration::from_secs(3600);
 const MAX_DELAY_SECONDS: i32 = 60;
 
 /// Works until the token is cancelled; then lets running batches go on to their end, or to the deadline that
@@ -115,6 +118,7 @@ async fn hold_lane_while(
             outcome.unwrap_or_else(|_| Err(Error::Internal("refining panicked".into())))
         }
         lost = heartbeat => Err(lost),
+        () = tokio::time::sleep(MAX_ATTEMPT) => Err(Error::Overloaded("the attempt took too long")),
     }
 }
 

@@ -9,6 +9,7 @@ use futures::{Stream, StreamExt};
 use super::pack::{DeclaredDigest, Digests, Packer};
 use crate::access::ReceiptClaims;
 use crate::app::App;
+use crate::db::answered;
 use crate::db::batches::{self, Batch, NewBatch, Reception};
 use crate::domain::batch::State;
 use crate::domain::contract::Mode;
@@ -105,11 +106,12 @@ where
     for _ in 0..KEY_ATTEMPTS {
         // Nearly every key is new: it is claimed first and looked up only when somebody has it.
         let new = open(app, &submission);
-        if batches::insert_receiving(&app.db.system, &new, app.config.upload_lease).await? {
+        if answered(batches::insert_receiving(&app.db.system, &new, app.config.upload_lease)).await? {
             return receive(app, &submission, new, body).await.map(Accepted::New);
         }
         let known =
-            batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key).await?;
+            answered(batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key))
+                .await?;
         match known {
             Some((batch, true)) => take_over(app, &batch).await?,
             Some((batch, false)) if batch.state == State::Receiving => return Err(in_flight()),
@@ -298,10 +300,10 @@ async fn acknowledge(
         refuse_same_bytes: received_bytes > 0 && !envelope.allow_duplicate && envelope.replaces.is_none(),
         alone_in_period: matches!(envelope.mode, Mode::Full | Mode::Replace),
     };
-    let committed = commit_reception(app, &reception).await;
+    let committed = answered(commit_reception(app, &reception)).await;
     if let Err(error) = committed {
         // The answer to COMMIT may have been lost: what the database says now is the truth.
-        let found = batches::find_by_key(&app.db.system, new.client_id, &new.idempotency_key).await;
+        let found = answered(batches::find_by_key(&app.db.system, new.client_id, &new.idempotency_key)).await;
         if let Ok(Some((batch, _))) = found
             && batch.id == new.id
             && batch.state != State::Receiving

@@ -24,7 +24,7 @@ use super::problem::{PROBLEM_JSON, Problem, ProblemKind};
 pub const HEADER_LIMIT: Duration = Duration::from_secs(10);
 /// Between requests.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
-/// How long a client may refuse to read an answer.
+/// How long a client may refuse to read an answer: the socket takes nothing, or HTTP/2 opens no window.
 pub const WRITE_STALL_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,10 @@ struct State {
     http2: bool,
     read_anything: bool,
     write_stalled_since: Option<Instant>,
+    /// So many answers have bytes that the client has not asked for. Over HTTP/2 the socket does not tell: it
+    /// stays writable while the client opens no window.
+    answers_held: usize,
+    answers_moved_at: Instant,
 }
 
 /// What a connection has to be closed for.
@@ -61,8 +65,15 @@ pub struct Activity(Arc<Mutex<State>>);
 
 impl Activity {
     pub fn start() -> Activity {
-        let phase = Phase::Header { since: Instant::now() };
-        let state = State { phase, http2: false, read_anything: false, write_stalled_since: None };
+        let now = Instant::now();
+        let state = State {
+            phase: Phase::Header { since: now },
+            http2: false,
+            read_anything: false,
+            write_stalled_since: None,
+            answers_held: 0,
+            answers_moved_at: now,
+        };
         Activity(Arc::new(Mutex::new(state)))
     }
 
@@ -104,6 +115,15 @@ impl Activity {
         });
     }
 
+    /// An answer has bytes for the client from now on, or has none any more.
+    fn answer_held(&self, held: bool) {
+        self.with(|state| {
+            state.answers_held =
+                if held { state.answers_held + 1 } else { state.answers_held.saturating_sub(1) };
+            state.answers_moved_at = Instant::now();
+        });
+    }
+
     /// Whether a limit is reached, or else when to look again.
     pub fn overdue(&self, now: Instant) -> Result<Instant, Overdue> {
         let state = self.with(|state| *state);
@@ -111,6 +131,9 @@ impl Activity {
             (Some(since), _) => (since + WRITE_STALL_LIMIT, Overdue::Slow),
             (None, Phase::Header { since }) => (since + HEADER_LIMIT, Overdue::Slow),
             (None, Phase::Idle { since }) => (since + IDLE_LIMIT, Overdue::Idle),
+            (None, Phase::Busy { .. }) if state.answers_held > 0 => {
+                (state.answers_moved_at + WRITE_STALL_LIMIT, Overdue::Slow)
+            }
             (None, Phase::Busy { .. }) => return Ok(now + HEADER_LIMIT),
         };
         // Never sleep past the shortest limit: the phase may change meanwhile.
@@ -132,15 +155,33 @@ impl Drop for InFlight {
     }
 }
 
-/// An answer's body that keeps its request in flight.
+/// An answer's body that keeps its request in flight, and tells whether the client takes it: hyper asks for the
+/// next frame only when it can pass on the last one.
 pub struct AnswerBody {
     inner: Body,
-    _in_flight: InFlight,
+    in_flight: InFlight,
+    /// Whether it is the client's turn.
+    held: bool,
 }
 
 impl AnswerBody {
     pub fn new(inner: Body, in_flight: InFlight) -> AnswerBody {
-        AnswerBody { inner, _in_flight: in_flight }
+        let mut answer = AnswerBody { inner, in_flight, held: false };
+        answer.hold(true);
+        answer
+    }
+
+    fn hold(&mut self, held: bool) {
+        if self.held != held {
+            self.held = held;
+            self.in_flight.0.answer_held(held);
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.hold(false);
     }
 }
 
@@ -152,7 +193,10 @@ impl HttpBody for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        self.hold(false);
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        self.hold(matches!(frame, Some(Ok(_))));
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -344,5 +388,25 @@ mod tests {
         assert_eq!(activity.overdue(now + 61 * SECOND), Err(Overdue::Slow));
         activity.write_progress(false);
         assert!(activity.overdue(now + 61 * SECOND).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_opens_no_window_is_cut_off_and_one_that_waits_for_us_is_not() {
+        use http_body_util::BodyExt;
+
+        let activity = Activity::start();
+        activity.bytes_arrived(b"PRI * HTTP/2.0");
+        let chunk: Result<Bytes, std::convert::Infallible> = Ok(Bytes::from_static(b"part"));
+        let slow = futures::StreamExt::chain(futures::stream::iter([chunk]), futures::stream::pending());
+        let mut answer = AnswerBody::new(Body::from_stream(slow), activity.begin_request());
+        let later = || Instant::now() + 61 * SECOND;
+        assert_eq!(activity.overdue(later()), Err(Overdue::Slow), "nobody asked for the first frame");
+
+        answer.frame().await.unwrap().unwrap();
+        assert_eq!(activity.overdue(later()), Err(Overdue::Slow), "nobody asked for more");
+        assert!(futures::poll!(answer.frame()).is_pending());
+        assert!(activity.overdue(later()).is_ok(), "the next frame is ours to make");
+        drop(answer);
+        assert_eq!(activity.overdue(later()), Err(Overdue::Idle));
     }
 }

@@ -21,6 +21,7 @@ mod profiles;
 pub mod routes;
 mod server;
 mod tokens;
+mod wellformed;
 
 use std::convert::Infallible;
 use std::sync::Arc;

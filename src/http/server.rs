@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::connection::{Activity, AnswerBody, IDLE_LIMIT, Overdue, Wire};
+use super::connection::{Activity, AnswerBody, IDLE_LIMIT, InFlight, Overdue, Wire};
+use super::{problem, wellformed};
 
 /// Connections that one listener serves at once; more wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 4096;
@@ -31,8 +32,11 @@ pub const MAX_CONNECTIONS: usize = 4096;
 pub const MAX_STREAMS: u32 = 100;
 /// Largest header over HTTP/1.1, in bytes; hyper answers 431 beyond.
 pub const MAX_HTTP1_HEADER_BYTES: usize = 64 << 10;
-/// Largest header list over HTTP/2, in bytes.
+/// Largest header list over HTTP/2, in bytes; we answer 431 beyond.
 pub const MAX_HTTP2_HEADER_BYTES: u32 = 16 << 10;
+/// Where h2 refuses by itself, with a bare 431 or the end of the connection: above ours, so that what is a little
+/// too large gets an answer that says so.
+const HTTP2_HARD_HEADER_BYTES: u32 = 4 * MAX_HTTP2_HEADER_BYTES;
 /// Most header fields over HTTP/1.1.
 pub const MAX_HEADER_FIELDS: usize = 100;
 
@@ -131,7 +135,7 @@ impl Shared {
         metrics::gauge!("etr_http_connections").increment(1);
         let activity = Activity::start();
         let wire = TokioIo::new(Wire::new(socket, activity.clone(), self.public_url.clone()));
-        let service = service_fn(|request| answer(self.router.clone(), activity.begin_request(), request));
+        let service = service_fn(|request| answer(self.clone(), activity.begin_request(), request));
         let mut connection = pin!(self.protocol.serve_connection(wire, service));
         let mut stopping = false;
         let mut look_again = Instant::now();
@@ -172,11 +176,14 @@ impl Shared {
 }
 
 async fn answer(
-    router: Router,
-    in_flight: super::connection::InFlight,
+    shared: Arc<Shared>,
+    in_flight: InFlight,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
-    let response = router.oneshot(request.map(Body::new)).await?;
+    let response = match wellformed::fault(&request) {
+        Some(problem) => problem::respond(&problem, &shared.public_url, None),
+        None => shared.router.clone().oneshot(request.map(Body::new)).await?,
+    };
     Ok(response.map(|body| AnswerBody::new(body, in_flight)))
 }
 
@@ -194,7 +201,7 @@ fn protocol() -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
+        .max_header_list_size(HTTP2_HARD_HEADER_BYTES)
         // Streams reset before we looked at them, and resets that we had to send: a client that makes many of
         // either is attacking (CVE-2023-44487 and its kin) and loses the connection.
         .max_pending_accept_reset_streams(20)
@@ -256,6 +263,8 @@ mod tests {
         for (request, status, code) in [
             ("NOT HTTP AT ALL\r\n\r\n", "400", "bad-request"),
             ("GET / HTTP/1.1\r\nbad header\r\n\r\n", "400", "bad-request"),
+            ("GET / HTTP/1.1\r\n\r\n", "400", "bad-request"),
+            ("GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", "400", "bad-request"),
             (oversized.as_str(), "431", "headers-too-large"),
             (many.as_str(), "431", "headers-too-large"),
         ] {

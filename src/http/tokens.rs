@@ -8,8 +8,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderValue, header};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -23,23 +22,35 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// How long a cache may keep our public keys; new keys are published ten minutes before they sign.
 const JWKS_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// A token request. Parameters that we do not know are ignored, as RFC 6749 section 3.2 asks.
+/// A token request. Parameters that we do not know are ignored, and those without a value count as left out, as
+/// RFC 6749 section 3.2 asks.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct TokenRequest {
     /// Always `client_credentials`.
     #[schema(example = "client_credentials")]
+    #[serde(default, deserialize_with = "unless_empty")]
     grant_type: Option<String>,
     /// Scopes, separated by spaces; all of the client's when absent.
     #[schema(example = "batches:write batches:read")]
+    #[serde(default, deserialize_with = "unless_empty")]
     scope: Option<String>,
+    #[serde(default, deserialize_with = "unless_empty")]
     client_id: Option<String>,
     /// With an assertion: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(default, deserialize_with = "unless_empty")]
     client_assertion_type: Option<String>,
     /// A JWT that the client signed with its own key (EdDSA or ES256).
+    #[serde(default, deserialize_with = "unless_empty")]
     client_assertion: Option<String>,
     /// Not supported: a secret belongs into the Authorization header.
     #[schema(ignore)]
-    client_secret: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    client_secret: Option<Zeroizing<String>>,
+}
+
+fn unless_empty<'de, D: Deserializer<'de>, T: From<String>>(value: D) -> Result<Option<T>, D::Error> {
+    let value = Option::<String>::deserialize(value)?;
+    Ok(value.filter(|text| !text.is_empty()).map(T::from))
 }
 
 /// An access token.
@@ -208,6 +219,9 @@ mod tests {
             Ok(Credential::Assertion { assertion: "x", client_id: None })
         ));
         assert_eq!(kind(credential(&request(""), None)), Some(ProblemKind::InvalidClient));
+        let empty = request("scope=&client_id=&client_assertion=&client_secret=");
+        assert_eq!(empty.scope, None, "a parameter without a value is left out");
+        assert!(matches!(credential(&empty, Some(&basic)), Ok(Credential::Basic { client_id: "a", .. })));
         for (form, basic) in [
             (jwt.as_str(), Some(&basic)),
             ("client_id=b", Some(&basic)),

@@ -226,6 +226,23 @@ impl Example {
 }
 
 #[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut places = vec![&document];
+    let mut references = 0;
+    while let Some(place) = places.pop() {
+        if let Some(reference) = place.get("$ref").and_then(Value::as_str) {
+            let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads outside"));
+            assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+            references += 1;
+        }
+        places.extend(place.as_object().into_iter().flat_map(|members| members.values()));
+        places.extend(place.as_array().into_iter().flatten());
+    }
+    assert!(references > 10, "{references} references were found");
+}
+
+#[test]
 fn every_operation_shows_an_example_and_every_example_has_its_shape() {
     let document = document();
     for example in examples(&document) {

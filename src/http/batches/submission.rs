@@ -36,10 +36,13 @@ pub struct SubmissionQuery {
     /// Version of the contract; the current one when absent.
     pub schema_version: Option<String>,
     /// `ndjson` or `csv`; read from Content-Type when absent.
+    #[param(inline)]
     pub format: Option<Format>,
     /// CSV only: what an amount counts. Without it a value with a decimal point is ringgit and one without is sen.
+    #[param(inline)]
     pub money_unit: Option<MoneyUnit>,
     /// TEST or PROD; refused when it is not the server's (F017).
+    #[param(inline)]
     pub environment: Option<Environment>,
     /// Records in the file (F008).
     pub record_count: Option<u64>,

@@ -197,7 +197,11 @@ pub struct ListQuery {
 #[serde(deny_unknown_fields)]
 pub struct ConfirmRequest {
     /// Kept with the batch and shown to operators; no personal data.
-    #[validate(length(min = 10, max = 2000))]
-    #[schema(example = "All August plans were opened in one promotion; the counts are right.")]
+    #[validate(length(min = 10, max = 2000, message = "must have 10 to 2000 characters"))]
+    #[schema(
+        min_length = 10,
+        max_length = 2000,
+        example = "All August plans were opened in one promotion; the counts are right."
+    )]
     pub explanation: String,
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::filter::EnvFilter;
 use zeroize::Zeroizing;
 
 use crate::domain::contract::Environment;
@@ -197,7 +198,7 @@ impl Config {
                     .required(&["ETR_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"])
                     .into(),
             },
-            token_key: read.keys("ETR_TOKEN_KEY").pop().unwrap_or_else(placeholder_key),
+            token_key: token_key(&mut read),
             seal_keys: read.keys("ETR_SEAL_KEYS"),
             environment: environment(&mut read),
             listen,
@@ -221,8 +222,8 @@ impl Config {
                 25,
                 "a number of seconds",
             )),
-            log_json: read.optional("ETR_LOG_FORMAT").is_none_or(|format| format != "text"),
-            log_filter: read.optional("ETR_LOG").unwrap_or_else(|| "info".into()),
+            log_json: log_json(&mut read),
+            log_filter: log_filter(&mut read),
         };
         check(&config, &mut read.errors);
         if read.errors.is_empty() { Ok(config) } else { Err(ConfigError(read.errors)) }
@@ -231,6 +232,35 @@ impl Config {
     pub fn database_url(&self) -> &str {
         self.database_url.expose_secret()
     }
+}
+
+/// Exactly one: with a second key the same person would get another token, and be unknown.
+fn token_key(read: &mut Reader<'_>) -> VersionedKey {
+    let mut keys = read.keys("ETR_TOKEN_KEY");
+    if keys.len() > 1 {
+        read.errors
+            .push("ETR_TOKEN_KEY must be one key: changing it makes every known person unknown".into());
+    }
+    keys.pop().unwrap_or_else(placeholder_key)
+}
+
+fn log_json(read: &mut Reader<'_>) -> bool {
+    match read.optional("ETR_LOG_FORMAT").as_deref() {
+        None | Some("json") => true,
+        Some("text") => false,
+        Some(_) => {
+            read.errors.push("ETR_LOG_FORMAT must be json or text".into());
+            true
+        }
+    }
+}
+
+fn log_filter(read: &mut Reader<'_>) -> String {
+    let filter = read.optional("ETR_LOG").unwrap_or_else(|| "info".into());
+    if EnvFilter::try_new(&filter).is_err() {
+        read.errors.push("ETR_LOG must be a filter such as info or info,etrplus=debug".into());
+    }
+    filter
 }
 
 fn environment(read: &mut Reader<'_>) -> Environment {
@@ -290,6 +320,9 @@ fn check(config: &Config, errors: &mut Vec<String>) {
     }
     if config.limits.max_batch_bytes == 0 || config.limits.max_records == 0 || config.limits.max_ratio == 0 {
         errors.push("limits must be greater than zero".into());
+    }
+    if config.limits.request_timeout.is_zero() {
+        errors.push("ETR_REQUEST_SECONDS must be at least 1: with 0 every request would time out".into());
     }
     if !config.public_url.starts_with("http://") && !config.public_url.starts_with("https://") {
         errors.push("ETR_PUBLIC_URL must start with https:// (or http:// on loopback)".into());
@@ -351,6 +384,23 @@ mod tests {
         assert!(error.contains("ETR_WORKERS may be at most 5 with 24"), "{error}");
         variables.insert("ETR_DB_CONNECTIONS".into(), "30".into());
         assert!(Config::from_variables(&variables).is_ok());
+    }
+
+    #[test]
+    fn what_would_be_misread_is_refused() {
+        let two_keys = format!("1:{0},2:{0}", BASE64.encode([7u8; 32]));
+        for (name, value, complaint) in [
+            ("ETR_TOKEN_KEY", two_keys.as_str(), "ETR_TOKEN_KEY must be one key"),
+            ("ETR_LOG_FORMAT", "jsno", "ETR_LOG_FORMAT must be json or text"),
+            ("ETR_LOG", "info,etrplus=loud", "ETR_LOG must be a filter"),
+            ("ETR_REQUEST_SECONDS", "0", "ETR_REQUEST_SECONDS must be at least 1"),
+        ] {
+            let mut variables = complete();
+            variables.insert(name.into(), value.into());
+            let error = Config::from_variables(&variables).unwrap_err().to_string();
+            assert!(error.contains(complaint), "{error}");
+            assert!(!error.contains(&BASE64.encode([7u8; 32])), "a key is shown");
+        }
     }
 
     #[test]

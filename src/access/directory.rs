@@ -59,6 +59,11 @@ impl ClientDirectory {
         Ok(ClientDirectory { pool: pool.clone(), max_staleness, snapshot, refreshing: Mutex::default() })
     }
 
+    /// With another limit than thirty seconds on the age of what is known.
+    pub(super) fn limited_to(self, max_staleness: Duration) -> ClientDirectory {
+        ClientDirectory { max_staleness, ..self }
+    }
+
     /// Reads all clients again.
     pub async fn refresh(&self) -> Result<()> {
         let _turn = self.refreshing.lock().await;
@@ -76,13 +81,17 @@ impl ClientDirectory {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner).read_at.elapsed()
     }
 
-    /// Fails closed: what is too old is read again or not used.
-    async fn ensure_fresh(&self) -> Result<()> {
+    /// Fails closed: what is too old is read again or not used. `before` is what has to be read again first; when
+    /// it fails, clients stay too old.
+    pub(super) async fn ensure_fresh(&self, before: impl Future<Output = Result<()>>) -> Result<()> {
         if self.age() <= self.max_staleness {
             return Ok(());
         }
         match self.refreshing.try_lock() {
-            Ok(_turn) => self.read_again().await,
+            Ok(_turn) => {
+                before.await?;
+                self.read_again().await
+            }
             Err(_) => Err(Error::DatabaseUnavailable(sqlx::Error::Io(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "what is known of clients is too old",
@@ -108,7 +117,7 @@ impl ClientDirectory {
 
     /// See [`super::TokenIssuer::principal_for`].
     pub async fn principal_for(&self, claims: &Claims) -> Result<Principal> {
-        self.ensure_fresh().await?;
+        self.ensure_fresh(std::future::ready(Ok(()))).await?;
         let entry = self
             .find_or_read(claims.client_id, claims.client_version)
             .await?

@@ -158,6 +158,11 @@ impl TokenIssuer {
         })
     }
 
+    /// With another limit than thirty seconds on the age of what is known of keys and clients.
+    pub fn with_max_staleness(self, max_staleness: Duration) -> TokenIssuer {
+        TokenIssuer { directory: self.directory.limited_to(max_staleness), ..self }
+    }
+
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -169,12 +174,17 @@ impl TokenIssuer {
 
     /// Reads keys and clients again.
     pub async fn refresh(&self) -> Result<()> {
+        self.refresh_keys().await?;
+        self.directory.refresh().await
+    }
+
+    async fn refresh_keys(&self) -> Result<()> {
         let rows = db::signing_keys::list(&self.pool).await?;
         if self.snapshot().keys.differs_from(&rows) {
             let fresh = Snapshot::new(KeySet::open(&rows, &self.keyring)?);
             *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
-        self.directory.refresh().await
+        Ok(())
     }
 
     /// Refreshes every five seconds and forgets old assertions every few minutes, until told to stop. A failure
@@ -311,6 +321,8 @@ impl TokenIssuer {
     /// # Errors
     /// `Unauthenticated` when it is not; `DatabaseUnavailable` when what we know of clients is too old to trust.
     pub async fn principal_for(&self, claims: &Claims) -> Result<Principal> {
+        // Keys with the clients: a process that cannot read the keys must not go on with one that was given up.
+        self.directory.ensure_fresh(self.refresh_keys()).await?;
         self.directory.principal_for(claims).await
     }
 

@@ -336,6 +336,23 @@ async fn a_compromised_key_stops_opening_doors_at_once() {
 }
 
 #[tokio::test]
+async fn a_process_that_cannot_read_the_new_key_does_not_go_on_with_the_old_one() {
+    let bureau = Bureau::open().await;
+    let client = bureau.client("acme-upload").await;
+    let node = bureau.another_node().await.with_max_staleness(std::time::Duration::ZERO);
+    let token = bureau.token(&client).await;
+    assert!(node.authorize(&token, Scope::BatchesRead).await.is_ok());
+
+    // The key that takes over is sealed under a version that this process was not given.
+    sqlx::query("/* test.spoil_keys */ UPDATE signing_keys SET sealed_private = '\\x09', retired_at = now()")
+        .execute(&bureau.pool)
+        .await
+        .unwrap();
+    let refused = node.authorize(&token, Scope::BatchesRead).await;
+    assert!(matches!(refused, Err(Error::Crypto(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_receipt_verifies_with_nothing_but_the_published_jwks() {
     let bureau = Bureau::open().await;
     let claims = receipt_claims(bureau.acme);

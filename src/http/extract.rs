@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use http::header;
 use http::request::Parts;
+use http::{HeaderValue, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
@@ -65,6 +65,7 @@ impl<T: DeserializeOwned + Validate, S: Send + Sync> FromRequest<S> for Json<T> 
         if !is_json(&request) {
             return Err(Problem::new(ProblemKind::UnsupportedMediaType).detail("Send application/json."));
         }
+        refuse_coding(&request)?;
         let bytes = read_body(request, MAX_JSON_BYTES).await?;
         let value: T = parse_json(&bytes)?;
         value.validate().map_err(|errors| {
@@ -90,6 +91,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
             return Err(Problem::new(ProblemKind::UnsupportedMediaType)
                 .detail("Send application/x-www-form-urlencoded."));
         }
+        refuse_coding(&request)?;
         let (parts, body) = request.into_parts();
         let bytes = read_body(Request::from_parts(parts.clone(), body), MAX_FORM_BYTES).await?;
         let form =
@@ -151,6 +153,17 @@ fn media_type(request: &Request) -> &str {
     value.unwrap_or("").split(';').next().unwrap_or("").trim()
 }
 
+/// Uploads are unpacked, these small bodies are not (RFC 9110 section 15.5.16).
+fn refuse_coding(request: &Request) -> Result<(), Problem> {
+    let is_identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if request.headers().get_all(header::CONTENT_ENCODING).iter().all(is_identity) {
+        return Ok(());
+    }
+    Err(Problem::new(ProblemKind::UnsupportedMediaType)
+        .detail("Send the body as it is, without Content-Encoding.")
+        .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
+}
+
 fn is_json(request: &Request) -> bool {
     let media_type = media_type(request).to_ascii_lowercase();
     media_type == "application/json"
@@ -200,6 +213,8 @@ fn explain(pointer: String, message: &str) -> FieldProblem {
     }
     let expected = message.rfind(", expected ").map(|at| &message[at + ", expected ".len()..]);
     let expected = expected.map(|text| text.rfind(" at line ").map_or(text, |at| &text[..at]));
+    // The names of our types mean nothing to a caller.
+    let expected = expected.map(|text| if text.starts_with("struct ") { "an object" } else { text });
     let (code, detail) = if message.starts_with("unknown field") {
         (
             "unknown-field",
@@ -327,6 +342,7 @@ mod tests {
         let cases = [
             (r#"{"subject":{}}"#, "/subject/id_number", "missing"),
             (r#"{"subject":{"id_number":5}}"#, "/subject/id_number", "wrong-type"),
+            (r#"{"subject":"a"}"#, "/subject", "wrong-type"),
             (r#"{"subject":{"id_number":"a","extra":1}}"#, "/subject/extra", "unknown-field"),
             (r#"{"subject":{"id_number":""}}"#, "/subject/id_number", "length"),
             (r#"{"subject":{"id_number":"a"},"months":900}"#, "/months", "invalid"),
@@ -361,6 +377,28 @@ mod tests {
         let problem = refused("{\n  \"subject\": }").await;
         assert_eq!(problem["code"], "malformed-json");
         assert_eq!(problem["detail"], "Not well-formed JSON at line 2, column 14.");
+    }
+
+    #[tokio::test]
+    async fn the_names_of_our_types_stay_inside() {
+        for body in ["[]", "5", r#"{"subject":[]}"#] {
+            let problem = refused(body).await;
+            let detail = problem["errors"][0]["detail"].as_str().unwrap();
+            assert_eq!(detail, "must be an object", "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_coded_body_is_refused_as_such() {
+        for (coding, status) in [("identity", 422), ("gzip", 415), ("identity, gzip", 415)] {
+            let request = Request::builder()
+                .header("content-type", "application/json")
+                .header("content-encoding", coding)
+                .body(Body::from("{}"))
+                .unwrap();
+            let refused = Json::<Question>::from_request(request, &()).await.unwrap_err();
+            assert_eq!(refused.into_response().status(), status, "{coding}");
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ mod auth;
 mod batches;
 mod catalogue;
 mod connection;
+mod dates;
 mod docs;
 mod examples;
 pub mod extract;

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use super::auth::Authorized;
+use super::dates;
 use super::examples;
 use super::extract::Json;
 use super::problem::Problem;
@@ -53,7 +54,9 @@ pub struct ConsentGiven {
     #[validate(length(min = 1, max = 100), custom(function = "printable"))]
     #[schema(example = "consent-2026-000123")]
     pub reference: String,
+    #[serde(deserialize_with = "dates::instant")]
     pub obtained_at: DateTime<Utc>,
+    #[serde(deserialize_with = "dates::instant")]
     pub expires_at: DateTime<Utc>,
 }
 
@@ -81,6 +84,7 @@ pub struct ProfileQuery {
     #[serde(default)]
     pub inquiry_type: InquiryType,
     /// The business day to speak of; today when absent. Reaches back 24 months.
+    #[serde(default, deserialize_with = "dates::optional_date")]
     pub as_of: Option<NaiveDate>,
 }
 

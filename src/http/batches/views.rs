@@ -12,6 +12,7 @@ use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, Mode};
 use crate::domain::rules::{Code, rule};
 use crate::error::{Error, Result};
+use crate::http::dates;
 use crate::http::page::Limit;
 use crate::ids::BatchId;
 use crate::pipeline::refine::Sample;
@@ -184,6 +185,7 @@ impl ReportView {
 pub struct ListQuery {
     pub dataset: Option<Dataset>,
     pub state: Option<State>,
+    #[serde(default, deserialize_with = "dates::optional_date")]
     pub period_end: Option<NaiveDate>,
     /// From the previous page.
     pub cursor: Option<String>,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{serve, stop_signal};
@@ -16,10 +17,14 @@ use crate::jobs::runner;
 pub async fn run(config: Config) -> Result<()> {
     let stop = stop_signal().context("cannot listen for signals")?;
     let listener = serve::bind(config.metrics_listen, "ETR_METRICS_LISTEN").await?;
+    let (tell, told) = oneshot::channel();
+    let metrics = http::serve_metrics(config.clone(), async { told.await.ok() }, listener, stop.clone());
+    let metrics = tokio::spawn(metrics);
     let app = serve::wire_when_reachable(&config, &stop).await?;
+    // Nobody listens any more when it is already time to stop.
+    let _ = tell.send(Arc::clone(&app));
     tracing::info!(workers = config.workers, metrics = %config.metrics_listen, "working");
     serve::spawn_upkeep(&app, &stop);
-    let metrics = tokio::spawn(http::serve_metrics(Arc::clone(&app), listener, stop.clone()));
     work_until(app, stop).await;
     metrics.abort();
     tracing::info!("stopped");

@@ -171,11 +171,21 @@ pub async fn run_server_when<E>(
     result
 }
 
-/// Serves the metrics of a process that has no API, until `end`.
-pub async fn serve_metrics(app: Arc<App>, listener: TcpListener, end: CancellationToken) {
-    let (config, metered) = (app.config.clone(), metrics::Metered::default());
-    metered.start(AppState(app));
-    serve_metrics_of(&config, metered, listener, end).await;
+/// Serves the metrics of a process that has no API, until `end`; also while its app is still being wired, since
+/// that it answers is how a platform tells that the process lives.
+pub async fn serve_metrics(
+    config: Config,
+    wired: impl Future<Output = Option<Arc<App>>>,
+    listener: TcpListener,
+    end: CancellationToken,
+) {
+    let metered = metrics::Metered::default();
+    let start = async {
+        if let Some(app) = wired.await {
+            metered.start(AppState(app));
+        }
+    };
+    tokio::join!(start, serve_metrics_of(&config, metered.clone(), listener, end));
 }
 
 async fn serve_metrics_of(

@@ -37,7 +37,10 @@ impl Operation {
 
     /// A path that the route takes; nothing needs to be there for a guard to speak first.
     fn path(&self) -> String {
-        self.template.replace("{code}", "X007").replace("{batch_id}", "00000000-0000-4000-8000-000000000000")
+        self.template
+            .replace("{code}", "X007")
+            .replace("{batch_id}", "00000000-0000-4000-8000-000000000000")
+            .replace("{name}", "sweep_abandoned_uploads")
     }
 }
 

@@ -20,6 +20,7 @@ pub mod footprints;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;
+pub mod schedules;
 pub mod schema;
 pub mod serving;
 pub mod signing_keys;

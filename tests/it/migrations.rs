@@ -32,6 +32,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_100,
         "eefb8f3fdd4be4edea1ac62fc87ab29c70faf59fb6e11d71324012cbee346744812101a4ad681bfe77b874bd80fd3bd4",
     ),
+    (
+        20_261_125_000_400,
+        "37f3121d3db578118d687e958dd754aa8e5ba0e7372f720f8687f74eaedac0c833493910cb5f87361b4fecbf305104e5",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

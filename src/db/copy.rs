@@ -74,6 +74,13 @@ impl TupleWriter {
         self.bytes.extend_from_slice(json);
     }
 
+    pub fn optional_text(&mut self, value: Option<&str>) {
+        match value {
+            Some(value) => self.text(value),
+            None => self.null(),
+        }
+    }
+
     pub fn bytea(&mut self, value: Option<&[u8]>) {
         match value {
             Some(value) => self.field(value),

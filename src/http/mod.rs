@@ -19,7 +19,9 @@ mod pace;
 pub mod page;
 pub mod problem;
 mod profiles;
+mod rejects;
 pub mod routes;
+mod schedules;
 mod server;
 mod tokens;
 mod wellformed;
@@ -71,11 +73,16 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(batches::find_batch))
         .scoped(Scope::BatchesRead, routes!(batches::find_report))
         .scoped_streaming(Scope::BatchesRead, routes!(batches::list_rejects))
+        .scoped_streaming(Scope::BatchesWrite, routes!(rejects::replay_rejects))
+        .scoped(Scope::BatchesRead, routes!(rejects::list_rejected_records))
         .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
         .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
+        // Operators.
+        .scoped(Scope::Admin, routes!(schedules::list_schedules))
+        .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

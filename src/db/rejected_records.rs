@@ -42,8 +42,9 @@ pub struct Origin {
 /// Forgets the records that an earlier judgement of the batch rejected.
 pub async fn clear_in_tx(connection: &mut PgConnection, batch: BatchId) -> Result<()> {
     sqlx::query(
-        "/* rejected_codes.clear */ DELETE FROM rejected_codes c USING rejected_records r, unnest(r.codes) AS code
-        WHERE r.batch_id = $1 AND c.contributor_id = r.contributor_id AND c.code = code
+        "/* rejected_codes.clear */ DELETE FROM rejected_codes c
+        USING rejected_records r, unnest(r.codes) AS broken (code)
+        WHERE r.batch_id = $1 AND c.contributor_id = r.contributor_id AND c.code = broken.code
           AND c.batch_id = r.batch_id AND c.record_no = r.record_no",
     )
     .bind(batch)
@@ -273,11 +274,8 @@ macro_rules! list {
     };
 }
 
-const BY_BATCH: &str = list!(
-    "batch",
-    "rejected_records r",
-    "r.contributor_id = $1 AND r.batch_id = $4 AND r.batch_id <= $8"
-);
+const BY_BATCH: &str =
+    list!("batch", "rejected_records r", "r.contributor_id = $1 AND r.batch_id = $4 AND r.batch_id <= $8");
 const BY_ACCOUNT: &str = list!(
     "account",
     "rejected_records r",

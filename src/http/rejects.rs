@@ -100,7 +100,10 @@ impl RejectsQuery {
             return Err(wrong_parameter("code", "must be the code of a rule, such as X007; see /v1/rules"));
         }
         if self.field.as_deref().is_some_and(|field| Field::from_name(field).is_none()) {
-            return Err(wrong_parameter("field", "must be a field of a dataset; see /v1/datasets/{dataset}/schema"));
+            return Err(wrong_parameter(
+                "field",
+                "must be a field of a dataset; see /v1/datasets/{dataset}/schema",
+            ));
         }
         Ok(Filter {
             code: self.code.as_deref(),

@@ -122,11 +122,10 @@ pub async fn replay(app: &App, wish: Replay) -> Result<Accepted> {
 /// The answer to a key that was used for the same wish before. What is rejected may have changed since, so that the
 /// content says nothing.
 async fn replayed_before(app: &App, wish: &Replay) -> Result<Option<Batch>> {
-    let known =
-        answered(batches::find_by_key(&app.db.system, wish.client_id, &wish.idempotency_key)).await?;
-    Ok(known.map(|(batch, _)| batch).filter(|batch| {
-        batch.state != State::Receiving && batch.envelope.fixes == Some(wish.origin)
-    }))
+    let known = answered(batches::find_by_key(&app.db.system, wish.client_id, &wish.idempotency_key)).await?;
+    Ok(known
+        .map(|(batch, _)| batch)
+        .filter(|batch| batch.state != State::Receiving && batch.envelope.fixes == Some(wish.origin)))
 }
 
 /// The lines keep the meaning that they were sent with; what was declared about the whole file is not repeated.

@@ -82,6 +82,8 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("jobs/wake.rs", "listens for notifications, which is a connection and no statement"),
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
     ("pipeline/refine/publish.rs", "begins transaction C"),
+    ("pipeline/fixes.rs", "takes part in transaction B"),
+    ("pipeline/refine/quarantine.rs", "takes the worker's connection and transaction C"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),
     ("privacy/token.rs", "a token is a column"),
     ("telemetry.rs", "a log filter names the crate"),

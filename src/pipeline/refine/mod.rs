@@ -117,7 +117,10 @@ async fn read_and_stage(
 }
 
 /// Hands the bytes of an object on, piece by piece.
-pub(in crate::pipeline) async fn feed_from_store(mut object: aws_sdk_s3::primitives::ByteStream, feed: mpsc::Sender<Feed>) {
+pub(in crate::pipeline) async fn feed_from_store(
+    mut object: aws_sdk_s3::primitives::ByteStream,
+    feed: mpsc::Sender<Feed>,
+) {
     while let Some(piece) = object.next().await {
         let message = match piece {
             Ok(bytes) => Feed::Bytes(bytes),

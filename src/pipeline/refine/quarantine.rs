@@ -50,8 +50,7 @@ fn read_lines(packed: impl std::io::Read, send: &mpsc::Sender<Vec<u8>>) -> std::
     while reader.read_until(b'\n', &mut line)? > 0 {
         rejected_records::write_line(&mut tuples, line.trim_ascii_end());
         line.clear();
-        if tuples.bytes.len() >= PIECE_BYTES
-            && send.blocking_send(std::mem::take(&mut tuples.bytes)).is_err()
+        if tuples.bytes.len() >= PIECE_BYTES && send.blocking_send(std::mem::take(&mut tuples.bytes)).is_err()
         {
             return Ok(());
         }

@@ -10,6 +10,7 @@ pub mod envelope;
 pub mod finding;
 pub mod history;
 pub mod identity;
+pub mod marks;
 pub mod money;
 pub mod profile;
 pub mod rules;

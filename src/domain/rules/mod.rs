@@ -12,7 +12,7 @@
 //! | row | X | the cells of one row | [`check_row`] |
 //! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
 //! | file | the other F rules | counts and totals of one batch | [`check_file`] |
-//! | history | P, and what remains | the account's accepted past | with the history |
+//! | history | P, X028, X030 | the account's accepted past | [`history::check_history`] |
 //!
 //! [`rule`] tells what a code means and what to do about it, in English and Malay.
 
@@ -23,6 +23,7 @@ mod cross_field;
 mod cross_record;
 pub mod field;
 mod file;
+pub mod history;
 pub mod identity;
 
 pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
@@ -30,7 +31,10 @@ pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome, Spill};
-pub use file::{Admission, Declared, FileFacts, check_file, envelope_findings};
+pub use file::{
+    ARREARS_DPD, Absences, Admission, BookFacts, Declared, FileFacts, Precedents, PublishedBook, check_file,
+    check_precedents, envelope_findings, is_whole_book,
+};
 
 #[cfg(test)]
 mod real_book_tests;

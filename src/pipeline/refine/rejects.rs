@@ -84,7 +84,7 @@ impl RejectFile {
 
     /// Appends a line of a later stage.
     pub async fn line(&mut self, line: &RejectLine) -> Result<()> {
-        match self.late.add(line).map_err(packing)? {
+        match self.late.add(line).map_err(|error| packing(&error))? {
             Some(frame) => self.write(&frame).await,
             None => Ok(()),
         }
@@ -92,7 +92,7 @@ impl RejectFile {
 
     /// Completes the file; its key, if there is one.
     pub async fn finish(&mut self) -> Result<Option<String>> {
-        if let Some(frame) = self.late.take().map_err(packing)? {
+        if let Some(frame) = self.late.take().map_err(|error| packing(&error))? {
             self.write(&frame).await?;
         }
         match self.upload.take() {
@@ -105,7 +105,7 @@ impl RejectFile {
     }
 }
 
-fn packing(error: std::io::Error) -> Error {
+fn packing(error: &std::io::Error) -> Error {
     Error::Internal(format!("packing the reject file: {error}"))
 }
 

@@ -35,7 +35,7 @@ fn without<'a>(rows: &Rows<'a>, gone: &[&BTreeSet<u64>]) -> Rows<'a> {
 }
 
 /// Of the groups that a rule is broken by, all rows.
-fn broken<'a>(groups: Vec<Rows<'a>>, rule: impl Fn(&Rows<'a>) -> bool) -> BTreeSet<u64> {
+fn broken<'a>(groups: &[Rows<'a>], rule: impl Fn(&Rows<'a>) -> bool) -> BTreeSet<u64> {
     groups.iter().filter(|group| rule(group)).flat_map(numbers).collect()
 }
 
@@ -44,7 +44,7 @@ pub fn judge(sent: &[(u64, Sent)]) -> RowSetOutcome {
     all.sort_by_key(|(record_no, _)| *record_no);
     let holder_days = grouped(&all, |row, subject| (row.account_ref, row.as_of_date, subject));
     let equal = |group: &Rows<'_>| group.iter().all(|sent| sent.1 == group[0].1);
-    let s001 = broken(holder_days.clone(), |group| !equal(group));
+    let s001 = broken(&holder_days, |group| !equal(group));
     let repeated: Vec<Rows<'_>> =
         holder_days.into_iter().filter(|group| group.len() > 1 && equal(group)).collect();
     let kept: BTreeSet<u64> = repeated.iter().map(|group| group[0].0).collect();
@@ -53,24 +53,24 @@ pub fn judge(sent: &[(u64, Sent)]) -> RowSetOutcome {
     let left = without(&all, &[&s001, &duplicates]);
     let account_days = grouped(&left, |row, _| (row.account_ref, row.as_of_date));
     let primaries = |group: &Rows<'_>| group.iter().filter(|(_, (row, _))| is_primary(row)).count();
-    let s003 = broken(account_days.clone(), |group| primaries(group) != 1);
+    let s003 = broken(&account_days, |group| primaries(group) != 1);
     let s004 =
-        broken(account_days, |group| group.iter().any(|sent| facts(&sent.1.0) != facts(&group[0].1.0)));
+        broken(&account_days, |group| group.iter().any(|sent| facts(&sent.1.0) != facts(&group[0].1.0)));
 
     let left = without(&left, &[&s003, &s004]);
     let accounts = grouped(&left, |row, _| row.account_ref);
-    let i015 = broken(accounts, |group| {
+    let i015 = broken(&accounts, |group| {
         let of_primaries = group.iter().filter(|(_, (row, _))| is_primary(row));
         of_primaries.map(|(_, (_, subject))| subject).collect::<BTreeSet<_>>().len() > 1
     });
 
     let left = without(&left, &[&i015]);
     let several = |count: BTreeSet<String>| count.len() > 1;
-    let s005 = broken(grouped(&left, |row, _| row.account_ref), |group| {
+    let s005 = broken(&grouped(&left, |row, _| row.account_ref), |group| {
         several(group.iter().map(|(_, (row, _))| format!("{:?}", row.product_type)).collect())
     });
     let s002 = broken(
-        grouped(&left, |row, subject| (subject, format!("{:?}", row.product_type), row.original_amount)),
+        &grouped(&left, |row, subject| (subject, format!("{:?}", row.product_type), row.original_amount)),
         |group| {
             group[0].1.0.original_amount.is_some()
                 && several(

@@ -23,7 +23,7 @@ pub async fn settle(
     judgement: Judgement,
     mut stage: Stage,
 ) -> Result<()> {
-    let rejects_key = stage.finish_rejects().await?;
+    let rejects_key = stage.rejects.finish().await?;
     quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;

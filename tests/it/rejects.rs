@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use etrplus::domain::contract::Terms;
 use serde_json::{Value, json};
 
@@ -39,6 +40,8 @@ async fn rejected_records_are_found_by_rule_field_batch_account_and_period() {
     ];
     let body = [&ndjson(&october)[..], b"{no json\n"].concat();
     let first = eyes.judged(&sender, &Submission::ndjson(body)).await.id().to_owned();
+    // Batches are listed by the time of their receipt.
+    eyes.advance(TimeDelta::minutes(1));
     let september = account_with(5, &json!({"as_of_date": "2026-09-30", "dpd": 2}));
     let delta = Submission::ndjson(ndjson(&[september])).period("DELTA", "2026-09-30".parse().unwrap());
     let second = eyes.judged(&sender, &delta).await.id().to_owned();

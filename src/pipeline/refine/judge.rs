@@ -16,7 +16,7 @@ use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, check_row};
+use crate::domain::rules::{Code, RowContext, RowSet, check_policy, check_row};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::{Keyring, random};
 
@@ -137,6 +137,7 @@ impl<'a> Judge<'a> {
         let checked = check_identity(&record, &identity, &mut self.findings);
         let identity_rejects = self.findings[before_identity..].iter().any(Finding::rejects);
         check_row(&record, &self.row, &mut self.findings);
+        check_policy(&record, &self.row, &mut self.findings);
         self.reading.totals.add(&record);
 
         let rejects = self.findings.iter().any(Finding::rejects);

@@ -12,7 +12,7 @@
 //! | row | X, and L of rows | the cells of one row | [`check_row`], [`check_policy`] |
 //! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
 //! | file | the other F rules | counts and totals of one batch | [`check_file`] |
-//! | history | P, and what remains | the account's accepted past | with the history |
+//! | history | P, X028, X030 | the account's accepted past | [`history::check_history`] |
 //!
 //! [`rule`] tells what a code means and what to do about it, in English and Malay.
 
@@ -23,6 +23,7 @@ mod cross_field;
 mod cross_record;
 pub mod field;
 mod file;
+pub mod history;
 pub mod identity;
 mod policy_content;
 
@@ -31,7 +32,10 @@ pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome};
-pub use file::{Admission, Declared, FileFacts, check_file, envelope_findings};
+pub use file::{
+    ARREARS_DPD, Absences, Admission, BookFacts, Declared, FileFacts, Precedents, PublishedBook, check_file,
+    check_precedents, envelope_findings, is_whole_book,
+};
 pub use policy_content::check_policy;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Rules of applications: texts.
 
+use crate::domain::contract::Field;
 use crate::domain::rules::Code;
 
 use super::{LAUNCH, Rule};
@@ -13,7 +14,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "application_ref telah digunakan bagi orang, produk atau masa permohonan yang lain.",
         remedy_en: "Keep one reference for one application, and never give it to another.",
         remedy_ms: "Gunakan satu rujukan bagi satu permohonan, dan jangan berikannya kepada permohonan lain.",
-        fields: &[],
+        fields: &[Field::ApplicationRef],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -25,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "decision_at lebih awal daripada applied_at.",
         remedy_en: "Send both instants with their offset from UTC.",
         remedy_ms: "Hantar kedua-dua masa berserta perbezaannya daripada UTC.",
-        fields: &[],
+        fields: &[Field::DecisionAt, Field::AppliedAt],
         enabled_from: LAUNCH,
         overridable: true,
     },
@@ -39,7 +40,7 @@ pub(super) const RULES: &[Rule] = &[
             application was approved.",
         remedy_ms: "Hantar amount_approved bersama kelulusan; biarkan account_ref kosong melainkan \
             permohonan diluluskan.",
-        fields: &[],
+        fields: &[Field::AmountApproved, Field::AccountRef, Field::Decision],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -51,7 +52,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "Keputusan berundur kepada yang terdahulu, seperti daripada APPROVED kepada PENDING.",
         remedy_en: "Send a new decision only forward; a new try is a new application.",
         remedy_ms: "Hantar keputusan baharu ke hadapan sahaja; percubaan baharu ialah permohonan baharu.",
-        fields: &[],
+        fields: &[Field::Decision, Field::DecisionAt],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -63,7 +64,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "Permohonan telah diluluskan, tetapi tiada akaunnya dilaporkan dalam dua tempoh.",
         remedy_en: "Report the account, or send the application as WITHDRAWN or EXPIRED.",
         remedy_ms: "Laporkan akaun itu, atau hantar permohonan sebagai WITHDRAWN atau EXPIRED.",
-        fields: &[],
+        fields: &[Field::AccountRef, Field::Decision],
         enabled_from: LAUNCH,
         overridable: true,
     },
@@ -79,7 +80,7 @@ pub(super) const RULES: &[Rule] = &[
             with the reason if the person truly applied so often.",
         remedy_ms: "Semak cubaan semula yang dihantar sebagai permohonan berasingan; sahkan kelompok \
             berserta sebab jika orang itu memang memohon sekerap itu.",
-        fields: &[],
+        fields: &[Field::IdNumber, Field::AppliedAt],
         enabled_from: LAUNCH,
         overridable: true,
     },

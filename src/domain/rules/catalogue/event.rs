@@ -1,5 +1,6 @@
 //! Rules of repayment events: texts.
 
+use crate::domain::contract::Field;
 use crate::domain::rules::Code;
 
 use super::{LAUNCH, Rule};
@@ -17,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
             sending it changed.",
         remedy_ms: "Beri setiap peristiwa pengenalan tersendiri; tarik balik peristiwa melalui \
             pembalikan, bukan dengan mengubahnya.",
-        fields: &[],
+        fields: &[Field::EventId],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -31,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[
             tujuh hari, dan ditolak jika akaun tidak muncul sehingga itu.",
         remedy_en: "Send the account's snapshot within seven days, or check the account_ref.",
         remedy_ms: "Hantar laporan akaun itu dalam tujuh hari, atau semak account_ref.",
-        fields: &[],
+        fields: &[Field::AccountRef],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -43,7 +44,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "Peristiwa berlaku sebelum akaun dibuka, atau pada masa hadapan.",
         remedy_en: "Check event_at and value_date, the century and the order of day and month.",
         remedy_ms: "Semak event_at dan value_date, abad serta susunan hari dan bulan.",
-        fields: &[],
+        fields: &[Field::EventAt, Field::ValueDate],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -55,7 +56,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "Peristiwa yang menggerakkan wang mempunyai amaun sifar.",
         remedy_en: "Send the amount that moved, or leave the event out.",
         remedy_ms: "Hantar amaun yang bergerak, atau jangan hantar peristiwa itu.",
-        fields: &[],
+        fields: &[Field::Amount, Field::EventType],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -71,7 +72,7 @@ pub(super) const RULES: &[Rule] = &[
             more than was paid.",
         remedy_ms: "Nyatakan bayaran itu dalam reverses_event_id, hantar bayaran sebelum \
             pembalikannya, dan jangan balikkan lebih daripada yang dibayar.",
-        fields: &[],
+        fields: &[Field::ReversesEventId, Field::Amount],
         enabled_from: LAUNCH,
         overridable: false,
     },
@@ -83,7 +84,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "PAYMENT bertarikh selepas akaun tamat.",
         remedy_en: "Send money that was collected after write-off or sale as a RECOVERY.",
         remedy_ms: "Hantar wang yang dikutip selepas hapus kira atau jualan sebagai RECOVERY.",
-        fields: &[],
+        fields: &[Field::EventType, Field::ValueDate],
         enabled_from: LAUNCH,
         overridable: true,
     },
@@ -95,7 +96,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "Bayaran lebih besar daripada hutang akaun.",
         remedy_en: "Check the amount; send what is paid back as a REFUND.",
         remedy_ms: "Semak amaun; hantar apa yang dipulangkan sebagai REFUND.",
-        fields: &[],
+        fields: &[Field::Amount],
         enabled_from: LAUNCH,
         overridable: true,
     },
@@ -107,7 +108,7 @@ pub(super) const RULES: &[Rule] = &[
         message_ms: "Peristiwa berlaku lebih daripada sembilan puluh hari sebelum dihantar.",
         remedy_en: "Send events daily, or at least with the month in which they happen.",
         remedy_ms: "Hantar peristiwa setiap hari, atau sekurang-kurangnya bersama bulan ia berlaku.",
-        fields: &[],
+        fields: &[Field::ValueDate],
         enabled_from: LAUNCH,
         overridable: true,
     },
@@ -120,7 +121,7 @@ pub(super) const RULES: &[Rule] = &[
         remedy_en: "Count instalments from one; send a RESCHEDULE and a new snapshot when the plan is \
             extended.",
         remedy_ms: "Kira ansuran mulai satu; hantar RESCHEDULE dan laporan baharu apabila pelan dilanjutkan.",
-        fields: &[],
+        fields: &[Field::InstalmentNo],
         enabled_from: LAUNCH,
         overridable: true,
     },
@@ -133,7 +134,7 @@ pub(super) const RULES: &[Rule] = &[
         remedy_en: "Send a SETTLEMENT when the debt was paid, or REFUND events for what was paid back.",
         remedy_ms: "Hantar SETTLEMENT jika hutang telah dibayar, atau peristiwa REFUND bagi apa yang \
             dipulangkan.",
-        fields: &[],
+        fields: &[Field::EventType],
         enabled_from: LAUNCH,
         overridable: true,
     },

@@ -17,7 +17,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_en: "Send the value first reported; if that one was wrong, send a correction with its reason.",
         remedy_ms: "Hantar nilai yang mula-mula dilaporkan; jika nilai itu silap, hantar pembetulan \
             berserta sebabnya.",
-        fields: &[Field::OpenedDate, Field::OriginalAmount, Field::ProductType, Field::Currency],
+        fields: &[
+            Field::OpenedDate,
+            Field::OriginalAmount,
+            Field::Currency,
+            Field::PortfolioType,
+            Field::ProductType,
+        ],
         enabled_from: LAUNCH,
         overridable: false,
     },

@@ -2,8 +2,9 @@
 //!
 //! The pipeline counts, this file judges. What can be known from the envelope is asked before the body is
 //! read ([`envelope_findings`]); counts, totals and thresholds when every record has been looked at
-//! ([`check_file`]). What only happens while bytes are taken or decoded (F003 to F006, F016) or in a transaction
-//! with earlier batches (F012, F015, F027) is found there.
+//! ([`check_file`]); then also what earlier batches have to say ([`check_precedents`]). What only happens while
+//! bytes are taken or decoded (F003 to F006, F016) or in a transaction with earlier batches (F012, F015, F027) is
+//! found there.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,10 @@ use crate::domain::finding::Finding;
 use crate::domain::money::Sen;
 
 use super::Code;
+
+mod history;
+
+pub use history::*;
 
 /// What the contributor declared about the batch, in its envelope or its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]

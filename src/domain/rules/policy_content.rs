@@ -63,7 +63,7 @@ pub fn l001(field: Field, text: &str) -> Option<Finding> {
             Some((first, second)) => words.windows(2).any(|pair| pair == [first, second]),
             None => words.contains(term),
         };
-        terms.iter().any(|term| told(term))
+        terms.iter().any(told)
     };
     let found = among(PROHIBITED) || (field != Field::SoldTo && among(PROHIBITED_OUTSIDE_OF_NAMES));
     found.then(|| Finding::at(Code::L001, field))

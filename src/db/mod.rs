@@ -18,6 +18,7 @@ pub mod copy;
 pub mod footprints;
 pub mod jobs;
 pub mod lineage;
+pub mod schedules;
 pub mod schema;
 pub mod serving;
 pub mod signing_keys;

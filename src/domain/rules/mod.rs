@@ -10,17 +10,20 @@
 //! | decoding | F004 to F006, F016 | bytes and columns | where bytes become rows |
 //! | field | V, I | one cell, one identity | `field`, `identity` |
 //! | row | X, and L of rows | the cells of one row | [`check_row`], [`check_policy`] |
+//! | row | E, A | an event, an application, alone and against its account or its past | `events`, `applications` |
 //! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
 //! | file | the other F rules | counts and totals of one batch | [`check_file`] |
 //! | history | P, X028, X030 | the account's accepted past | [`history::check_history`] |
 //!
 //! [`rule`] tells what a code means and what to do about it, in English and Malay.
 
+pub mod applications;
 mod catalogue;
 mod code;
 mod completeness;
 mod cross_field;
 mod cross_record;
+pub mod events;
 pub mod field;
 mod file;
 pub mod history;

@@ -314,7 +314,7 @@ async fn a_value_that_fills_a_column_is_warned_of_and_not_told() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", Terms::default()).await;
     let with_phone = |n: u32| {
-        let phone = if n % 3 == 0 { "+60388880000".to_owned() } else { format!("+601234{n:05}") };
+        let phone = if n.is_multiple_of(3) { "+60388880000".to_owned() } else { format!("+601234{n:05}") };
         let (original, owed) = (120_000 + n * 700, 60_000 + n * 300);
         account_with(n, &json!({"phone": phone, "original_amount": original, "outstanding": owed}))
     };

@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod audit_entries;
+pub mod batch_findings;
 pub mod batches;
 pub mod client_assertions;
 pub mod clients;
@@ -20,6 +21,7 @@ pub mod footprints;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;
+pub mod rehearsals;
 pub mod rejected_records;
 pub mod schedules;
 pub mod schema;

@@ -88,6 +88,7 @@ problem_kinds! {
     DuplicateContent "duplicate-content" CONFLICT "The same bytes were received before";
     PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
+    Gone "gone" GONE "It was there and was removed";
     PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri-too-long" URI_TOO_LONG "The request target is too long";
     UnsupportedMediaType "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The content type or coding is not supported";

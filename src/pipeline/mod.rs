@@ -29,6 +29,7 @@ pub mod fixes;
 pub mod lifecycle;
 pub mod pack;
 pub mod refine;
+pub mod rehearsals;
 pub mod schedules;
 pub mod sweep;
 

@@ -10,7 +10,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{journal, lineage};
+use crate::db::{batch_findings, journal, lineage};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -24,12 +24,14 @@ pub async fn settle(
     mut stage: Stage,
 ) -> Result<()> {
     let rejects_key = stage.rejects.finish().await?;
-    quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
+    if !batch.envelope.dry_run {
+        quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
+    }
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
-    if judgement.state == State::Published {
+    if judgement.state == State::Published && !batch.envelope.dry_run {
         let origin = Origin {
             contributor_id: batch.contributor_id,
             batch_id: batch.id,
@@ -40,11 +42,13 @@ pub async fn settle(
         };
         merge_in_tx(&mut tx, &origin, judgement.waves).await?;
     }
-    quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
+    if !batch.envelope.dry_run {
+        quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
+    }
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
         .await?;
-    batches::replace_findings_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
+    batch_findings::replace_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
     let step = Step { at: now, actor: "worker", reason: judgement.reason.as_deref() };
     if !move_to_verdict(&mut tx, batch, judgement.state, step).await? {
         // Cancelled while it was judged: nothing of this transaction stays but the end of the job.
@@ -112,9 +116,11 @@ async fn record_lineage(
     edges.push(("rules", RULES_VERSION, "verdict", judgement.state.as_str()));
     if let Some(key) = rejects_key {
         edges.push(("bronze_object", batch.object_key.as_str(), "reject_file", key));
-        edges.push(("reject_file", key, "quarantine", "rejected_records"));
+        if !batch.envelope.dry_run {
+            edges.push(("reject_file", key, "quarantine", "rejected_records"));
+        }
     }
-    if judgement.state == State::Published {
+    if judgement.state == State::Published && !batch.envelope.dry_run {
         edges.push(("bronze_object", batch.object_key.as_str(), "journal", "account_snapshots"));
         edges.push(("journal", "account_snapshots", "serving_store", "accounts"));
     }

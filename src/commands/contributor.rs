@@ -89,6 +89,7 @@ impl CreateArgs {
             identity_threshold_bps: self
                 .identity_threshold_percent
                 .unwrap_or(defaults.identity_threshold_bps),
+            ..defaults
         };
         NewContributor { slug: self.slug, name: self.name, terms }
     }

@@ -9,15 +9,18 @@
 //! finds nothing instead of somebody else's batch.
 
 pub mod accounts;
+pub mod approvals;
 pub mod audit_entries;
 pub mod batches;
 pub mod client_assertions;
 pub mod clients;
+pub mod constants;
 pub mod contributors;
 pub mod copy;
 pub mod footprints;
 pub mod jobs;
 pub mod lineage;
+pub mod overrides;
 pub mod schema;
 pub mod serving;
 pub mod signing_keys;

@@ -4,6 +4,7 @@
 //! becomes a [`row`] in [`ndjson`] or [`csv`]; `rules::field` makes an [`AccountSnapshot`] of it.
 
 mod codes;
+mod constant;
 pub mod csv;
 mod field;
 pub mod ndjson;
@@ -14,6 +15,7 @@ pub mod spec;
 mod terms;
 
 pub use codes::*;
+pub use constant::{Constant, impute, supplied};
 pub use field::{Field, FieldSet};
 pub use record::AccountSnapshot;
 pub use terms::Terms;

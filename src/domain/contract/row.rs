@@ -35,6 +35,14 @@ impl<'a> Cell<'a> {
             trimmed => Cell::Text(Cow::Owned(trimmed.to_owned())),
         }
     }
+
+    /// The same cell without a copy of its text.
+    fn borrowed(&'a self) -> Cell<'a> {
+        match self {
+            Cell::Text(text) => Cell::Text(Cow::Borrowed(text)),
+            other => other.clone(),
+        }
+    }
 }
 
 /// One cell per field. Made anew for each line: it borrows from the line.
@@ -67,6 +75,17 @@ impl<'a> Row<'a> {
             self.cells[field as usize] = cell;
         }
         first
+    }
+
+    /// Puts a value where there is none; false, and nothing changes, where there is one. The field does not count
+    /// as sent.
+    pub fn fill(&mut self, field: Field, cell: &'a Cell<'_>) -> bool {
+        let place = &mut self.cells[field as usize];
+        let absent = *place == Cell::Absent;
+        if absent {
+            *place = cell.borrowed();
+        }
+        absent
     }
 
     #[inline]

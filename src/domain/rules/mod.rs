@@ -24,12 +24,14 @@ mod cross_record;
 pub mod field;
 mod file;
 pub mod identity;
+mod policy;
 
 pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
 pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome};
+pub use policy::{Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, may_soften};
 pub use file::{Admission, Declared, FileFacts, check_file, envelope_findings};
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use etrplus::db::copy::{HEADER, TRAILER, TupleWriter};
 use etrplus::db::staging;
 use etrplus::domain::contract::ndjson::NdjsonReader;
-use etrplus::domain::contract::{IdType, MoneyUnit, SubjectType, Terms};
+use etrplus::domain::contract::{IdType, MoneyUnit, SubjectType, Terms, spec};
 use etrplus::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use etrplus::privacy::random;
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -31,7 +31,7 @@ pub fn encode(rows: &Rows, count: u64) -> Result<Encoded> {
     let terms = Terms::default();
     let money_forms = MoneyForms::default();
     let context = FieldContext { terms: &terms, money: MoneyUnit::Sen, money_forms: &money_forms };
-    let mut reader = NdjsonReader::new();
+    let mut reader = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT);
     let (mut line, mut findings) = (Vec::new(), Vec::new());
     let (mut tuple, mut messages) = (TupleWriter::default(), Vec::new());
     for n in 0..count {

@@ -12,7 +12,7 @@ use etrplus::domain::contract::ndjson::NdjsonReader;
 use etrplus::domain::contract::row::Row;
 use etrplus::domain::contract::{
     AccountStatus, HolderRole, IdType, Mode, MoneyUnit, PaymentFrequency, PortfolioType, ProductType,
-    SettlementType, SubjectType, Terms,
+    SettlementType, SubjectType, Terms, spec,
 };
 use etrplus::domain::dates::business_date;
 use etrplus::domain::finding::Finding;
@@ -206,7 +206,7 @@ impl Files {
         let terms = Terms::default();
         let money_forms = MoneyForms::default();
         let mut rules = Rules::new(&terms, self.period_end, &money_forms);
-        let mut reader = NdjsonReader::new();
+        let mut reader = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT);
         for line in lines(&self.ndjson) {
             rules.judge(&reader.read(line)?)?;
         }
@@ -221,7 +221,8 @@ impl Files {
             csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(self.csv.as_slice());
         let mut record = StringRecord::new();
         reader.read_record(&mut record)?;
-        let header = CsvHeader::read(&record).ok().context("the header is refused")?;
+        let header =
+            CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, &record).ok().context("the header is refused")?;
         while reader.read_record(&mut record)? {
             rules.judge(&header.fill(&record)?)?;
         }

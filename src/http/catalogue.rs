@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::examples;
 use super::extract::Path;
 use super::problem::{Problem, ProblemKind};
-use crate::domain::contract::schema::account_snapshot_schema;
+use crate::domain::contract::schema::json_schema;
+use crate::domain::contract::{Dataset, spec};
 use crate::domain::rules::{self, Code, RULES, RULES_VERSION, RuleView};
 
 /// The rules that are in force.
@@ -36,13 +37,15 @@ pub async fn find_rule(Path(code): Path<String>) -> Result<Json<RuleView>, Probl
     Ok(Json(rule.into()))
 }
 
-/// The contract of `account_snapshot` as JSON Schema 2020-12
+/// The contract of a dataset as JSON Schema 2020-12
 #[utoipa::path(
-    get, path = "/v1/datasets/account_snapshot/schema", tag = "reference",
+    get, path = "/v1/datasets/{dataset}/schema", tag = "reference",
+    params(("dataset" = Dataset, Path, description = "The dataset", example = "account_snapshot")),
     responses((status = 200, description = "JSON Schema of one record", body = Object, content_type = "application/schema+json", example = json!(examples::schema())))
 )]
-pub async fn find_account_snapshot_schema() -> Response {
-    let mut response = Json(account_snapshot_schema()).into_response();
+pub async fn find_dataset_schema(Path(dataset): Path<String>) -> Result<Response, Problem> {
+    let dataset = Dataset::parse(&dataset).ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
+    let mut response = Json(json_schema(spec::contract(dataset))).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/schema+json"));
-    response
+    Ok(response)
 }

@@ -64,7 +64,7 @@ fn routes() -> Routes {
         .public(routes!(docs::find_problems))
         .public(routes!(catalogue::list_rules))
         .public(routes!(catalogue::find_rule))
-        .public(routes!(catalogue::find_account_snapshot_schema))
+        .public(routes!(catalogue::find_dataset_schema))
         // Contributors.
         .scoped_streaming(Scope::BatchesWrite, routes!(batches::create_batch))
         .scoped(Scope::BatchesRead, routes!(batches::list_batches))

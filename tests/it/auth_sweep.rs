@@ -16,7 +16,7 @@ const PUBLIC: [&str; 11] = [
     "GET /openapi.json",
     "GET /problems",
     "GET /readyz",
-    "GET /v1/datasets/account_snapshot/schema",
+    "GET /v1/datasets/{dataset}/schema",
     "GET /v1/limits",
     "GET /v1/rules",
     "GET /v1/rules/{code}",
@@ -37,7 +37,10 @@ impl Operation {
 
     /// A path that the route takes; nothing needs to be there for a guard to speak first.
     fn path(&self) -> String {
-        self.template.replace("{code}", "X007").replace("{batch_id}", "00000000-0000-4000-8000-000000000000")
+        self.template
+            .replace("{code}", "X007")
+            .replace("{dataset}", "account_snapshot")
+            .replace("{batch_id}", "00000000-0000-4000-8000-000000000000")
     }
 }
 

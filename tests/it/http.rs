@@ -294,9 +294,13 @@ async fn rules_contract_and_limits_are_data() {
     assert!(rules["rules"].as_array().is_some_and(|rules| rules.len() > 50));
     assert_eq!(api.get("/v1/rules/X007").await.json()["code"], "X007");
     assert_eq!(api.get("/v1/rules/X999").await.status, 404);
-    let schema = api.get("/v1/datasets/account_snapshot/schema").await;
-    assert_eq!(schema.header("content-type"), "application/schema+json");
-    assert_eq!(schema.json()["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    for dataset in ["account_snapshot", "repayment_event", "application"] {
+        let schema = api.get(&format!("/v1/datasets/{dataset}/schema")).await;
+        assert_eq!(schema.header("content-type"), "application/schema+json");
+        assert_eq!(schema.json()["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert_eq!(schema.json()["title"], dataset);
+    }
+    assert_eq!(api.get("/v1/datasets/salaries/schema").await.status, 404);
     let limits = api.get("/v1/limits").await.json();
     assert_eq!(limits["request"]["max_seconds"], 1, "what is told is what is configured");
 }

@@ -79,6 +79,29 @@ code_list!(
     }
 );
 code_list!(SettlementType { Full = "FULL", Short = "SHORT", Refund = "REFUND" });
+code_list!(
+    /// What happened to an account.
+    EventType {
+        Originated = "ORIGINATED", Payment = "PAYMENT", PaymentReversal = "PAYMENT_REVERSAL", Refund = "REFUND",
+        Fee = "FEE", FeeWaiver = "FEE_WAIVER", Reschedule = "RESCHEDULE", Restructure = "RESTRUCTURE",
+        Settlement = "SETTLEMENT", WriteOff = "WRITE_OFF", Recovery = "RECOVERY", Cancellation = "CANCELLATION",
+    }
+);
+code_list!(
+    PaymentChannel {
+        Card = "CARD", Fpx = "FPX", Duitnow = "DUITNOW", DirectDebit = "DIRECT_DEBIT", Cash = "CASH", Other = "OTHER",
+    }
+);
+code_list!(
+    /// Where the decision on an application stands.
+    Decision {
+        Pending = "PENDING", Approved = "APPROVED", CounterOffered = "COUNTER_OFFERED", Declined = "DECLINED",
+        Withdrawn = "WITHDRAWN", Expired = "EXPIRED",
+    }
+);
+code_list!(
+    ApplicationChannel { Online = "ONLINE", App = "APP", InStore = "IN_STORE", Agent = "AGENT", Phone = "PHONE", Other = "OTHER" }
+);
 
 code_list!(
     /// What a money value in a CSV file counts. NDJSON always counts sen.
@@ -95,6 +118,13 @@ impl AccountStatus {
     /// A terminal status ends the account: it must carry a closed_date (X004).
     pub fn is_terminal(self) -> bool {
         self != AccountStatus::Active
+    }
+}
+
+impl EventType {
+    /// Whether an event of this kind is an amount that moves; the others change dates, terms or status alone.
+    pub fn moves_money(self) -> bool {
+        !matches!(self, EventType::Reschedule | EventType::Restructure | EventType::Cancellation)
     }
 }
 

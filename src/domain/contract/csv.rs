@@ -6,11 +6,12 @@ use ::csv::{ByteRecord, StringRecord};
 
 use super::field::{Field, FieldSet};
 use super::row::{Cell, Notation, Row, RowError, shown_name};
-use super::spec;
+use super::spec::Contract;
 
 /// Which field each column holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CsvHeader {
+    contract: &'static Contract,
     columns: Vec<Field>,
 }
 
@@ -27,20 +28,23 @@ pub struct HeaderError {
 
 impl CsvHeader {
     /// Reads the column names in their order; white space around a name is ignored.
-    pub fn read<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<CsvHeader, HeaderError> {
-        let mut columns = Vec::with_capacity(Field::COUNT);
+    pub fn read<'n>(
+        contract: &'static Contract,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Result<CsvHeader, HeaderError> {
+        let mut columns = Vec::with_capacity(contract.lines.len());
         let mut seen = FieldSet::EMPTY;
         let mut wrong = HeaderError::default();
         for (position, name) in names.into_iter().enumerate() {
             let name = name.trim_ascii();
-            match Field::from_name(name) {
+            match Field::from_name(name).filter(|field| contract.fields.contains(*field)) {
                 Some(field) if seen.insert(field) => columns.push(field),
                 Some(field) => wrong.duplicate.push(field),
                 None => wrong.unknown.push((position + 1, shown_name(name))),
             }
         }
-        wrong.missing = spec::REQUIRED.without(seen).iter().collect();
-        if wrong == HeaderError::default() { Ok(CsvHeader { columns }) } else { Err(wrong) }
+        wrong.missing = contract.required.without(seen).iter().collect();
+        if wrong == HeaderError::default() { Ok(CsvHeader { contract, columns }) } else { Err(wrong) }
     }
 
     /// The fields in the order of their columns.
@@ -65,7 +69,7 @@ impl CsvHeader {
             let reason = format!("{} cells where the header has {}", record.len(), self.columns.len());
             return Err(RowError::Malformed(reason));
         }
-        let mut row = Row::new(Notation::Csv);
+        let mut row = Row::new(self.contract, Notation::Csv);
         for (position, field) in self.columns.iter().enumerate() {
             // A cell may end inside a character when only the whole record is UTF-8.
             let cell = record.range(position).and_then(|range| text.get(range));
@@ -78,17 +82,18 @@ impl CsvHeader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec;
     use super::*;
 
     fn required_names() -> Vec<&'static str> {
-        spec::REQUIRED.iter().map(Field::name).collect()
+        spec::ACCOUNT_SNAPSHOT.required.iter().map(Field::name).collect()
     }
 
     #[test]
     fn cells_go_under_their_columns() {
         let mut names = required_names();
         names.insert(0, " evidence_ref ");
-        let header = CsvHeader::read(names).unwrap();
+        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, names).unwrap();
         let mut cells = vec![" DOC 1 "];
         cells.resize(header.columns().len(), "  ");
         let record = StringRecord::from(cells);
@@ -105,7 +110,7 @@ mod tests {
         let names = required_names();
         let with_mistakes = names[2..].iter().copied().chain(["race", "900101145678", "dpd"]);
         assert_eq!(
-            CsvHeader::read(with_mistakes).unwrap_err(),
+            CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, with_mistakes).unwrap_err(),
             HeaderError {
                 unknown: vec![(13, "race".to_owned()), (14, "(not a column name)".to_owned())],
                 duplicate: vec![Field::Dpd],
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_record_has_the_headers_number_of_cells() {
-        let header = CsvHeader::read(required_names()).unwrap();
+        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, required_names()).unwrap();
         for cells in [vec!["x"; 13], vec!["x"; 15], vec![]] {
             let record = StringRecord::from(cells);
             assert!(matches!(header.fill(&record), Err(RowError::Malformed(_))));
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_malformed() {
-        let header = CsvHeader::read(required_names()).unwrap();
+        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, required_names()).unwrap();
         let mut cells: Vec<&[u8]> = vec![b"x"; 14];
         cells[4] = b"\xe9";
         assert!(matches!(header.fill_bytes(&ByteRecord::from(cells.clone())), Err(RowError::Malformed(_))));

@@ -1,9 +1,10 @@
-//! The fields of `account_snapshot` (`domain.md` 6.1: subject block and dataset A).
+//! The fields of all datasets (`domain.md` 6.1): one closed list, so that a field means the same wherever it stands.
+//! Which of them a dataset has, and needs, is in its table ([`super::spec`]).
 
 /// Declares the field list once: variant, wire name, position.
 macro_rules! fields {
     ($($variant:ident = $name:literal),+ $(,)?) => {
-        /// A column of `account_snapshot`.
+        /// A column of a dataset.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Field { $($variant),+ }
@@ -80,6 +81,23 @@ fields! {
     ContributorDispute = "contributor_dispute",
     ListingRequested = "listing_requested",
     EvidenceRef = "evidence_ref",
+    EventId = "event_id",
+    EventType = "event_type",
+    EventAt = "event_at",
+    ValueDate = "value_date",
+    Amount = "amount",
+    InstalmentNo = "instalment_no",
+    InstalmentDueDate = "instalment_due_date",
+    NewDueDate = "new_due_date",
+    ReversesEventId = "reverses_event_id",
+    Channel = "channel",
+    ApplicationRef = "application_ref",
+    AppliedAt = "applied_at",
+    AmountRequested = "amount_requested",
+    TenorDays = "tenor_days",
+    Decision = "decision",
+    DecisionAt = "decision_at",
+    AmountApproved = "amount_approved",
 }
 
 impl Field {
@@ -145,12 +163,12 @@ const fn slot_of(name: &[u8]) -> usize {
     (mix >> 24) as usize
 }
 
-/// A set of fields in one machine word.
+/// A set of fields, a bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FieldSet(u64);
+pub struct FieldSet(u128);
 
 // One bit per field.
-const _: () = assert!(Field::COUNT <= u64::BITS as usize);
+const _: () = assert!(Field::COUNT <= u128::BITS as usize);
 
 impl FieldSet {
     pub const EMPTY: FieldSet = FieldSet(0);

@@ -1,7 +1,8 @@
 //! What we agreed with contributors: datasets, their fields and the typed row.
 //!
-//! [`spec`] says what each field may hold and is the one source for the V rules and for [`schema`]. A line
-//! becomes a [`row`] in [`ndjson`] or [`csv`]; `rules::field` makes an [`AccountSnapshot`] of it.
+//! [`spec`] says what each field of a dataset may hold and is the one source for the V rules and for [`schema`]. A
+//! line becomes a [`row`] in [`ndjson`] or [`csv`]; `rules::field` makes an [`AccountSnapshot`], a [`RepaymentEvent`]
+//! or an [`Application`] of it.
 
 mod codes;
 mod constant;
@@ -17,5 +18,5 @@ mod terms;
 pub use codes::*;
 pub use constant::{Constant, impute, supplied};
 pub use field::{Field, FieldSet};
-pub use record::AccountSnapshot;
+pub use record::{AccountSnapshot, Application, RepaymentEvent, SubjectBlock};
 pub use terms::Terms;

@@ -8,26 +8,23 @@ use serde_json::error::Category;
 
 use super::field::Field;
 use super::row::{Cell, Notation, Row, RowError, shown_name};
+use super::spec::Contract;
 
 /// Reads the lines of one file. It remembers which field followed which, because the lines of a file name
 /// their fields in the same order: a right guess costs one comparison.
 #[derive(Clone, Debug)]
 pub struct NdjsonReader {
+    contract: &'static Contract,
     /// The field that last came after each field; the extra place is for the start of the line.
     after: [Field; Field::COUNT + 1],
 }
 
 const LINE_START: usize = Field::COUNT;
 
-impl Default for NdjsonReader {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl NdjsonReader {
-    pub fn new() -> NdjsonReader {
-        NdjsonReader { after: [Field::SubjectType; Field::COUNT + 1] }
+    pub fn new(contract: &'static Contract) -> NdjsonReader {
+        // The first guess must be a field of the contract: a right guess is not looked up any more.
+        NdjsonReader { contract, after: [contract.lines[0].field; Field::COUNT + 1] }
     }
 
     /// Reads a line: one JSON object, nothing after it. Strings borrow from the line.
@@ -35,10 +32,15 @@ impl NdjsonReader {
         // Checked once for the line, which is cheaper than once for each string.
         let text =
             std::str::from_utf8(line).map_err(|error| malformed("not UTF-8", error.valid_up_to() + 1))?;
-        let mut row = Row::new(Notation::Json);
+        let mut row = Row::new(self.contract, Notation::Json);
         let mut refusal = None;
         let mut json = serde_json::Deserializer::from_str(text);
-        let object = ObjectVisitor { row: &mut row, after: &mut self.after, refusal: &mut refusal };
+        let object = ObjectVisitor {
+            contract: self.contract,
+            row: &mut row,
+            after: &mut self.after,
+            refusal: &mut refusal,
+        };
         let outcome = json.deserialize_map(object).and_then(|()| json.end());
         match (outcome, refusal) {
             (Ok(()), _) => Ok(row),
@@ -63,6 +65,7 @@ fn malformed(reason: &str, column: usize) -> RowError {
 }
 
 struct ObjectVisitor<'r, 'a> {
+    contract: &'static Contract,
     row: &'r mut Row<'a>,
     after: &'r mut [Field; Field::COUNT + 1],
     refusal: &'r mut Option<RowError>,
@@ -77,7 +80,9 @@ impl<'a> Visitor<'a> for ObjectVisitor<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         let mut previous = LINE_START;
-        while let Some(key) = map.next_key_seed(KeySeed { likely: self.after[previous] })? {
+        while let Some(key) =
+            map.next_key_seed(KeySeed { contract: self.contract, likely: self.after[previous] })?
+        {
             let field = match key {
                 Key::Known(field) => field,
                 Key::Unknown(name) => {
@@ -103,6 +108,7 @@ enum Key {
 }
 
 struct KeySeed {
+    contract: &'static Contract,
     likely: Field,
 }
 
@@ -127,7 +133,8 @@ impl Visitor<'_> for KeySeed {
         if name == self.likely.name() {
             return Ok(Key::Known(self.likely));
         }
-        Ok(Field::from_name(name).map_or_else(|| Key::Unknown(shown_name(name)), Key::Known))
+        let known = Field::from_name(name).filter(|field| self.contract.fields.contains(*field));
+        Ok(known.map_or_else(|| Key::Unknown(shown_name(name)), Key::Known))
     }
 }
 
@@ -202,10 +209,11 @@ impl<'a> Visitor<'a> for CellSeed {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::spec;
     use super::*;
 
     fn read(line: &str) -> Result<Row<'_>, RowError> {
-        NdjsonReader::new().read(line.as_bytes())
+        NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT).read(line.as_bytes())
     }
 
     #[test]
@@ -259,7 +267,8 @@ mod tests {
         }
         let deep = format!(r#"{{"dpd":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert!(matches!(read(&deep), Ok(_) | Err(RowError::Malformed(_))));
-        let not_utf8 = NdjsonReader::new().read(b"{\"account_ref\":\"\xff\"}").unwrap_err();
+        let not_utf8 =
+            NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT).read(b"{\"account_ref\":\"\xff\"}").unwrap_err();
         assert_eq!(not_utf8, RowError::Malformed("not UTF-8 (byte 17)".to_owned()));
     }
 
@@ -270,19 +279,30 @@ mod tests {
         assert_eq!(read(r#"{"dpd":null,"d\u0070d":0}"#).unwrap_err(), RowError::DuplicateField(Field::Dpd));
     }
 
+    #[test]
+    fn a_field_of_another_dataset_is_unknown_here() {
+        let read = |line: &str| NdjsonReader::new(&spec::REPAYMENT_EVENT).read(line.as_bytes()).map(|_| ());
+        assert_eq!(read(r#"{"event_id":"E-1","value_date":"2026-01-31"}"#), Ok(()));
+        assert_eq!(
+            read(r#"{"subject_type":"BUSINESS"}"#),
+            Err(RowError::UnknownField("subject_type".into()))
+        );
+        assert_eq!(read(r#"{"event_id":"E-1","dpd":0}"#), Err(RowError::UnknownField("dpd".into())));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(line in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = NdjsonReader::new().read(&line);
+            let _ = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT).read(&line);
         }
 
         /// A guess learnt from other lines never changes what is read.
         #[test]
         fn the_order_of_keys_does_not_matter(
-            shuffles in prop::collection::vec(Just(Field::ALL.to_vec()).prop_shuffle(), 1..5),
-            length in 0..Field::COUNT,
+            shuffles in prop::collection::vec(Just(spec::ACCOUNT_SNAPSHOT.fields.iter().collect::<Vec<_>>()).prop_shuffle(), 1..5),
+            length in 0..spec::ACCOUNT_SNAPSHOT.lines.len(),
         ) {
-            let mut reader = NdjsonReader::new();
+            let mut reader = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT);
             for order in shuffles {
                 let pairs: Vec<String> =
                     order[..length].iter().map(|f| format!(r#""{}":{}"#, f.name(), *f as u8)).collect();

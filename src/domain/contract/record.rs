@@ -1,6 +1,6 @@
-//! One row of `account_snapshot`, typed.
+//! One row of each dataset, typed.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::codes::*;
 use super::field::{Field, FieldSet};
@@ -81,7 +81,77 @@ pub struct AccountSnapshot<'a> {
     pub unreadable: FieldSet,
 }
 
-impl AccountSnapshot<'_> {
+/// Who a record is about: what the identity rules look at, of whatever dataset.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SubjectBlock<'a> {
+    pub subject_type: Option<SubjectType>,
+    pub id_type: Option<IdType>,
+    pub id_number: Option<&'a str>,
+    pub id_country: Option<&'a str>,
+    pub secondary_id_type: Option<IdType>,
+    pub secondary_id_number: Option<&'a str>,
+    pub full_name: Option<&'a str>,
+    pub date_of_birth: Option<NaiveDate>,
+    /// Fields that were sent and could not be read.
+    pub unreadable: FieldSet,
+}
+
+/// Something that happened to an account. `None` as in [`AccountSnapshot`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RepaymentEvent<'a> {
+    pub event_id: Option<&'a str>,
+    pub account_ref: Option<&'a str>,
+    pub event_type: Option<EventType>,
+    pub event_at: Option<DateTime<Utc>>,
+    /// The calendar day in Asia/Kuala_Lumpur that the event counts for.
+    pub value_date: Option<NaiveDate>,
+    pub amount: Option<Sen>,
+    pub instalment_no: Option<u16>,
+    pub instalment_due_date: Option<NaiveDate>,
+    pub new_due_date: Option<NaiveDate>,
+    pub reverses_event_id: Option<&'a str>,
+    pub channel: Option<PaymentChannel>,
+    /// Fields that were sent and could not be read.
+    pub unreadable: FieldSet,
+}
+
+/// An application for credit. `None` as in [`AccountSnapshot`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Application<'a> {
+    pub subject: SubjectBlock<'a>,
+    pub phone: Option<&'a str>,
+    pub postcode: Option<&'a str>,
+    pub holder_role: Option<HolderRole>,
+    pub application_ref: Option<&'a str>,
+    pub applied_at: Option<DateTime<Utc>>,
+    pub product_type: Option<ProductType>,
+    pub amount_requested: Option<Sen>,
+    pub tenor_days: Option<u16>,
+    pub decision: Option<Decision>,
+    pub decision_at: Option<DateTime<Utc>>,
+    pub amount_approved: Option<Sen>,
+    pub account_ref: Option<&'a str>,
+    pub channel: Option<ApplicationChannel>,
+    /// Fields that were sent and could not be read.
+    pub unreadable: FieldSet,
+}
+
+impl<'a> AccountSnapshot<'a> {
+    /// Who the account is of.
+    pub fn subject(&self) -> SubjectBlock<'a> {
+        SubjectBlock {
+            subject_type: self.subject_type,
+            id_type: self.id_type,
+            id_number: self.id_number,
+            id_country: self.id_country,
+            secondary_id_type: self.secondary_id_type,
+            secondary_id_number: self.secondary_id_number,
+            full_name: self.full_name,
+            date_of_birth: self.date_of_birth,
+            unreadable: self.unreadable,
+        }
+    }
+
     /// True when a value was sent for the field and could not be read. A rule about what is missing asks this,
     /// so that a typing error is not reported as missing as well.
     pub fn was_unreadable(&self, field: Field) -> bool {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::field::{Field, FieldSet};
+use super::spec::Contract;
 
 /// A value as the file carries it. Text borrows from the line unless it had escapes to resolve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub struct Row<'a> {
     cells: [Cell<'a>; Field::COUNT],
     sent: FieldSet,
     notation: Notation,
+    contract: &'static Contract,
 }
 
 /// Whether values carry a type of their own. JSON numbers and truth values do, CSV cells are all text; a text
@@ -63,8 +65,8 @@ pub enum Notation {
 
 impl<'a> Row<'a> {
     #[inline]
-    pub fn new(notation: Notation) -> Row<'a> {
-        Row { cells: [const { Cell::Absent }; Field::COUNT], sent: FieldSet::EMPTY, notation }
+    pub fn new(contract: &'static Contract, notation: Notation) -> Row<'a> {
+        Row { cells: [const { Cell::Absent }; Field::COUNT], sent: FieldSet::EMPTY, notation, contract }
     }
 
     /// Puts a cell in its place; false, and nothing changes, when the field was sent before.
@@ -96,6 +98,12 @@ impl<'a> Row<'a> {
     /// The fields that the line names, blank ones included.
     pub fn sent(&self) -> FieldSet {
         self.sent
+    }
+
+    /// The contract that the row is written to.
+    #[inline]
+    pub fn contract(&self) -> &'static Contract {
+        self.contract
     }
 
     #[inline]
@@ -134,6 +142,7 @@ pub fn shown_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec;
     use super::*;
 
     /// A row holds one for each field and is made for every line, so a fourth word would be felt.
@@ -151,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_first_value_of_a_field_stays() {
-        let mut row = Row::new(Notation::Json);
+        let mut row = Row::new(&spec::ACCOUNT_SNAPSHOT, Notation::Json);
         assert!(row.put(Field::Dpd, Cell::Absent));
         assert!(!row.put(Field::Dpd, Cell::Integer(3)));
         assert_eq!(row.get(Field::Dpd), &Cell::Absent);

@@ -1,30 +1,35 @@
-//! The contract as JSON Schema 2020-12, for contributors' own checks. Generated from the field table.
+//! A contract as JSON Schema 2020-12, for contributors' own checks. Generated from the field table.
 
 use serde_json::{Map, Value, json};
 
-use super::spec::{self, FieldSpec, Kind, Need};
+use super::spec::{self, Contract, FieldSpec, Kind, Need};
 
-/// Where the schema is known under; contracts are immutable once published, so the version is in the name.
-pub const ACCOUNT_SNAPSHOT_ID: &str = "urn:etrplus:contract:account_snapshot:1";
-
-/// The schema of one NDJSON line of `account_snapshot`. It says what a field may hold; rules that compare
-/// fields, periods or records are in the rule catalogue.
-pub fn account_snapshot_schema() -> Value {
+/// The schema of one NDJSON line. It says what a field may hold; rules that compare fields, periods or records are
+/// in the rule catalogue. Contracts are immutable once published, so the version is in the schema's name.
+pub fn json_schema(contract: &Contract) -> Value {
     let properties: Map<String, Value> =
-        spec::table().iter().map(|line| (line.field.name().to_owned(), property(line))).collect();
-    let required: Vec<&str> = spec::REQUIRED.iter().map(super::Field::name).collect();
+        contract.lines.iter().map(|line| (line.field.name().to_owned(), property(line))).collect();
+    let required: Vec<&str> = contract
+        .lines
+        .iter()
+        .filter(|line| line.need == Need::Required)
+        .map(|line| line.field.name())
+        .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": ACCOUNT_SNAPSHOT_ID,
-        "title": "account_snapshot",
-        "description": "One account of one subject on one day. Amounts are integer sen; dates are calendar \
-            dates in Asia/Kuala_Lumpur. null or blank means absent, which is not zero.",
+        "$id": format!("urn:etrplus:contract:{}:1", contract.dataset),
+        "title": contract.dataset.as_str(),
+        "description": format!("{} {NOTATION}", contract.description),
         "type": "object",
         "properties": properties,
         "required": required,
         "additionalProperties": false,
     })
 }
+
+/// What holds for every field of every dataset.
+const NOTATION: &str = "Amounts are integer sen; dates are calendar dates in Asia/Kuala_Lumpur, instants RFC 3339. \
+    null or blank means absent, which is not zero.";
 
 fn property(line: &FieldSpec) -> Value {
     let mut schema = kind(line.kind);
@@ -61,6 +66,7 @@ fn kind(kind: Kind) -> Map<String, Value> {
         }
         Kind::Word(words) => json!({ "type": "string", "enum": words }),
         Kind::Date => json!({ "type": "string", "format": "date" }),
+        Kind::Instant => json!({ "type": "string", "format": "date-time" }),
         Kind::Money => json!({ "type": "integer", "minimum": 0, "maximum": spec::MAX_AMOUNT.0 }),
         Kind::Count(max) => json!({ "type": "integer", "minimum": 0, "maximum": max }),
         Kind::Flag => json!({ "type": "boolean" }),
@@ -90,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_schema_says_what_the_table_says() {
-        let schema = account_snapshot_schema();
+        let schema = json_schema(&spec::ACCOUNT_SNAPSHOT);
         assert_eq!(schema["properties"].as_object().unwrap().len(), 62);
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(
@@ -126,5 +132,13 @@ mod tests {
         assert_eq!(properties["dpd"]["maximum"], 9_999);
         assert_eq!(properties["account_ref"]["maxLength"], 64);
         assert_eq!(properties["full_name"]["x-sensitivity"], "D");
+    }
+    #[test]
+    fn an_instant_is_a_date_time_and_a_closed_list_is_closed() {
+        let schema = json_schema(&spec::REPAYMENT_EVENT);
+        assert_eq!(schema["$id"], "urn:etrplus:contract:repayment_event:1");
+        assert_eq!(schema["properties"]["event_at"]["format"], "date-time");
+        assert_eq!(schema["properties"]["event_type"]["enum"][1], "PAYMENT");
+        assert_eq!(schema["required"], json!(["event_id", "account_ref", "event_type", "value_date"]));
     }
 }

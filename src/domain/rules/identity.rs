@@ -7,7 +7,7 @@
 use chrono::{Datelike, Months, NaiveDate};
 
 use super::Code;
-use crate::domain::contract::{AccountSnapshot, Field, IdType, SubjectType};
+use crate::domain::contract::{AccountSnapshot, Field, IdType, SubjectBlock, SubjectType};
 use crate::domain::finding::Finding;
 use crate::domain::identity::{self, NormalisedId};
 
@@ -45,13 +45,42 @@ pub fn check_identity(
     context: &IdentityContext,
     findings: &mut Vec<Finding>,
 ) -> Option<CheckedIdentity> {
-    check_subject_type(record, findings);
-    check_country(record, findings);
-    let secondary = check_secondary(record, context, findings);
-    let primary = check_number(record.id_type?, record.id_number?, Field::IdNumber, context, findings)?;
+    let moment = Moment { reference: record.as_of_date.unwrap_or(context.today), opened: record.opened_date };
+    check_subject(&record.subject(), moment, context, findings)
+}
+
+/// The same for somebody who applies on a day; I013 waits for the account, since nothing is opened yet.
+pub fn check_applicant(
+    subject: &SubjectBlock<'_>,
+    applied_on: Option<NaiveDate>,
+    context: &IdentityContext,
+    findings: &mut Vec<Finding>,
+) -> Option<CheckedIdentity> {
+    let moment = Moment { reference: applied_on.unwrap_or(context.today), opened: None };
+    check_subject(subject, moment, context, findings)
+}
+
+/// When the record speaks of its subject.
+#[derive(Clone, Copy)]
+struct Moment {
+    /// The day that tells the century of an NRIC.
+    reference: NaiveDate,
+    opened: Option<NaiveDate>,
+}
+
+fn check_subject(
+    subject: &SubjectBlock<'_>,
+    moment: Moment,
+    context: &IdentityContext,
+    findings: &mut Vec<Finding>,
+) -> Option<CheckedIdentity> {
+    check_subject_type(subject, findings);
+    check_country(subject, findings);
+    let secondary = check_secondary(subject, context, findings);
+    let primary = check_number(subject.id_type?, subject.id_number?, Field::IdNumber, context, findings)?;
     let checked = CheckedIdentity { primary, secondary };
-    if record.subject_type == Some(SubjectType::Individual) {
-        check_person(record, &checked, context, findings);
+    if subject.subject_type == Some(SubjectType::Individual) {
+        check_person(subject, &checked, moment, findings);
     }
     Some(checked)
 }
@@ -79,24 +108,24 @@ fn check_number(
 
 /// The second identifier, and I009: a service number is given back when the service ends, the NRIC is not.
 fn check_secondary(
-    record: &AccountSnapshot<'_>,
+    subject: &SubjectBlock<'_>,
     context: &IdentityContext,
     findings: &mut Vec<Finding>,
 ) -> Option<NormalisedId> {
-    let needs_nric = matches!(record.id_type, Some(IdType::Army | IdType::Police));
-    let has_nric = record.secondary_id_type == Some(IdType::Nric) && record.secondary_id_number.is_some();
+    let needs_nric = matches!(subject.id_type, Some(IdType::Army | IdType::Police));
+    let has_nric = subject.secondary_id_type == Some(IdType::Nric) && subject.secondary_id_number.is_some();
     if needs_nric && !has_nric {
         findings.push(Finding::at(Code::I009, Field::SecondaryIdNumber));
     }
-    match (record.secondary_id_type, record.secondary_id_number) {
+    match (subject.secondary_id_type, subject.secondary_id_number) {
         (Some(id_type), Some(raw)) => check_number(id_type, raw, Field::SecondaryIdNumber, context, findings),
         _ => None,
     }
 }
 
 /// I012: businesses have registration numbers, persons have personal ones.
-fn check_subject_type(record: &AccountSnapshot<'_>, findings: &mut Vec<Finding>) {
-    let (Some(subject_type), Some(id_type)) = (record.subject_type, record.id_type) else { return };
+fn check_subject_type(subject: &SubjectBlock<'_>, findings: &mut Vec<Finding>) {
+    let (Some(subject_type), Some(id_type)) = (subject.subject_type, subject.id_type) else { return };
     let identifies = match id_type {
         IdType::Brn | IdType::BrnOld => SubjectType::Business,
         IdType::Nric | IdType::OldIc | IdType::Passport | IdType::Army | IdType::Police => {
@@ -109,23 +138,22 @@ fn check_subject_type(record: &AccountSnapshot<'_>, findings: &mut Vec<Finding>)
 }
 
 /// I007: passport numbers are unique within a country only.
-fn check_country(record: &AccountSnapshot<'_>, findings: &mut Vec<Finding>) {
-    let unreadable = record.was_unreadable(Field::IdCountry);
-    if record.id_type == Some(IdType::Passport) && record.id_country.is_none() && !unreadable {
+fn check_country(subject: &SubjectBlock<'_>, findings: &mut Vec<Finding>) {
+    let unreadable = subject.unreadable.contains(Field::IdCountry);
+    if subject.id_type == Some(IdType::Passport) && subject.id_country.is_none() && !unreadable {
         findings.push(Finding::at(Code::I007, Field::IdCountry).with_detail("a passport needs its country"));
     }
 }
 
 /// I004 and I013, from the stated date of birth and the one in the NRIC.
 fn check_person(
-    record: &AccountSnapshot<'_>,
+    subject: &SubjectBlock<'_>,
     checked: &CheckedIdentity,
-    context: &IdentityContext,
+    moment: Moment,
     findings: &mut Vec<Finding>,
 ) {
-    let reference = record.as_of_date.unwrap_or(context.today);
-    let in_nric = checked.nric().and_then(|nric| identity::birth_date(nric, reference));
-    let stated = record.date_of_birth;
+    let in_nric = checked.nric().and_then(|nric| identity::birth_date(nric, moment.reference));
+    let stated = subject.date_of_birth;
     if let (Some(stated), Some((in_nric, _))) = (stated, in_nric)
         && !same_day_of_a_century(stated, in_nric)
     {
@@ -133,7 +161,7 @@ fn check_person(
     }
     let Some((born, ambiguous)) = stated.map(|date| (date, false)).or(in_nric) else { return };
     let of_age = born.checked_add_months(AGE_OF_MAJORITY_MONTHS);
-    if let (Some(opened), Some(of_age)) = (record.opened_date, of_age)
+    if let (Some(opened), Some(of_age)) = (moment.opened, of_age)
         && opened < of_age
     {
         let finding = Finding::at(Code::I013, Field::OpenedDate);

@@ -47,7 +47,7 @@ const LOCATION: HeaderName = header::LOCATION;
         ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd, when the body is compressed"),
         ("Prefer" = Option<String>, Header, description = "wait=N: up to 20 seconds for the finished report"),
     ),
-    request_body(description = "the file; see /v1/datasets/account_snapshot/schema", content(
+    request_body(description = "the file; see /v1/datasets/{dataset}/schema", content(
         (String = "application/x-ndjson", example = json!(examples::NDJSON)),
         (String = "text/csv", example = json!(examples::CSV)))),
     responses(

@@ -10,6 +10,7 @@ use super::{Fault, Source};
 use crate::config::Limits;
 use crate::domain::contract::csv::{CsvHeader, HeaderError};
 use crate::domain::contract::row::{Row, RowError};
+use crate::domain::contract::spec::Contract;
 use crate::domain::rules::Code;
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -38,6 +39,7 @@ impl Read for Bounded {
 
 pub fn for_each(
     source: &Source,
+    contract: &'static Contract,
     limits: &Limits,
     visit: &mut impl FnMut(Result<Row<'_>, RowError>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
@@ -57,7 +59,7 @@ pub fn for_each(
     if !next(&mut reader, &mut record)? {
         return Ok(());
     }
-    let header = read_header(&record)?;
+    let header = read_header(contract, &record)?;
     loop {
         record_end.set(reader.position().byte());
         if !next(&mut reader, &mut record)? {
@@ -89,12 +91,12 @@ fn line_of(record: &StringRecord) -> u64 {
     record.position().map_or(0, csv::Position::line)
 }
 
-fn read_header(record: &StringRecord) -> Result<CsvHeader, Fault> {
+fn read_header(contract: &'static Contract, record: &StringRecord) -> Result<CsvHeader, Fault> {
     let names = record
         .iter()
         .enumerate()
         .map(|(i, name)| if i == 0 { name.trim_start_matches('\u{FEFF}') } else { name });
-    CsvHeader::read(names).map_err(|error| header_fault(&error))
+    CsvHeader::read(contract, names).map_err(|error| header_fault(&error))
 }
 
 fn header_fault(error: &HeaderError) -> Fault {

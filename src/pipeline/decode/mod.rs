@@ -10,6 +10,7 @@ pub use source::{Feed, Source};
 use crate::config::Limits;
 use crate::domain::contract::ndjson::NdjsonReader;
 use crate::domain::contract::row::{Row, RowError};
+use crate::domain::contract::spec::Contract;
 use crate::domain::envelope::Format;
 use crate::domain::rules::Code;
 
@@ -53,6 +54,7 @@ impl Fault {
 /// A [`Fault`] of the file or of ours, from decoding or from `visit`; records before it were visited.
 pub fn for_each_row(
     source: &Source,
+    contract: &'static Contract,
     format: Format,
     limits: &Limits,
     mut visit: impl FnMut(u64, Result<Row<'_>, RowError>) -> Result<(), Fault>,
@@ -66,19 +68,20 @@ pub fn for_each_row(
         visit(count, file_level(row, count)?)
     };
     let done = match format {
-        Format::Ndjson => ndjson_rows(source, limits, &mut counted),
-        Format::Csv => csv_rows::for_each(source, limits, &mut counted),
+        Format::Ndjson => ndjson_rows(source, contract, limits, &mut counted),
+        Format::Csv => csv_rows::for_each(source, contract, limits, &mut counted),
     };
     done.map(|()| count)
 }
 
 fn ndjson_rows(
     source: &Source,
+    contract: &'static Contract,
     limits: &Limits,
     visit: &mut impl FnMut(Result<Row<'_>, RowError>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut lines = lines::Lines::new(source.decoded(limits)?, limits.max_line_bytes);
-    let mut reader = NdjsonReader::new();
+    let mut reader = NdjsonReader::new(contract);
     while let Some(line) = lines.next()? {
         visit(reader.read(line))?;
     }

@@ -11,7 +11,7 @@ use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{AccountSnapshot, Terms};
+use crate::domain::contract::{AccountSnapshot, Terms, spec};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
@@ -101,11 +101,14 @@ impl<'a> Judge<'a> {
         feed: tokio::sync::mpsc::Receiver<Feed>,
         limits: &Limits,
     ) -> Result<Reading, Fault> {
+        let contract = spec::contract(self.batch.dataset);
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
         let done =
-            decode::for_each_row(&source, self.batch.envelope.format, limits, |record_no, row| match row {
-                Ok(row) => self.record(record_no, &row),
-                Err(error) => self.unreadable(record_no, &error),
+            decode::for_each_row(&source, contract, self.batch.envelope.format, limits, |record_no, row| {
+                match row {
+                    Ok(row) => self.record(record_no, &row),
+                    Err(error) => self.unreadable(record_no, &error),
+                }
             });
         match done {
             Ok(_) => {}

@@ -21,18 +21,19 @@ pub fn masked(row: &Row<'_>, field: Field) -> Option<String> {
         Cell::Unusable(kind) => Some(format!("({kind})")),
         Cell::Integer(value) if value.unsigned_abs() < 10_u64.pow(TELLING_DIGITS) => Some(value.to_string()),
         Cell::Integer(value) => Some(shape(&value.to_string())),
-        Cell::Text(text) => Some(if is_harmless(field, text) { text.to_string() } else { shape(text) }),
+        Cell::Text(text) => Some(if is_harmless(row, field, text) { text.to_string() } else { shape(text) }),
     }
 }
 
-fn is_harmless(field: Field, text: &str) -> bool {
-    let spec = field.spec();
+fn is_harmless(row: &Row<'_>, field: Field, text: &str) -> bool {
+    let Some(spec) = row.contract().line(field) else { return false };
     if matches!(spec.class, Class::Direct | Class::Quasi) {
         return matches!(spec.kind, Kind::Word(words) if words.contains(&text));
     }
     match spec.kind {
         Kind::Word(words) => words.contains(&text),
         Kind::Date => dates::parse_iso(text).is_some(),
+        Kind::Instant => chrono::DateTime::parse_from_rfc3339(text).is_ok(),
         Kind::Money | Kind::Count(_) => {
             let digits = text.bytes().filter(u8::is_ascii_digit).count();
             digits < TELLING_DIGITS as usize
@@ -67,9 +68,10 @@ fn shape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::contract::row::Notation;
+    use crate::domain::contract::spec;
 
     fn shown(field: Field, cell: Cell<'_>) -> Option<String> {
-        let mut row = Row::new(Notation::Csv);
+        let mut row = Row::new(&spec::ACCOUNT_SNAPSHOT, Notation::Csv);
         row.put(field, cell);
         masked(&row, field)
     }

@@ -117,5 +117,5 @@ fn a_rule_is_shown_with_its_severity_level_and_field_names() {
 #[test]
 fn the_required_fields_are_those_of_the_contract() {
     let named: BTreeSet<_> = rule(Code::V001).unwrap().fields.iter().copied().collect();
-    assert_eq!(named, crate::domain::contract::spec::REQUIRED.iter().collect());
+    assert_eq!(named, crate::domain::contract::spec::ACCOUNT_SNAPSHOT.required.iter().collect());
 }

@@ -7,9 +7,17 @@ use chrono::NaiveDate;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::cells::Cells;
+use super::shape::Shape;
 use super::*;
 use crate::domain::contract::csv::CsvHeader;
 use crate::domain::contract::ndjson::NdjsonReader;
+use crate::domain::contract::row::{Cell, Notation, Row};
+use crate::domain::contract::spec::{self, Form, Kind};
+use crate::domain::contract::{AccountSnapshot, Field, FieldSet, HolderRole};
+use crate::domain::finding::Finding;
+use crate::domain::money::Sen;
+use crate::domain::rules::Code;
 use crate::domain::rules::identity::{IdentityContext, check_identity};
 
 /// A synthetic account without fault, with every required field and no other.
@@ -42,7 +50,7 @@ fn read_json<T>(row: &Map<String, Value>, look: impl FnOnce(&AccountSnapshot<'_>
     let forms = MoneyForms::default();
     let context = FieldContext { terms: &terms, money: MoneyUnit::ByDecimalPoint, money_forms: &forms };
     let line = serde_json::to_vec(row).unwrap();
-    let cells = NdjsonReader::new().read(&line).unwrap();
+    let cells = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT).read(&line).unwrap();
     let mut findings = Vec::new();
     let record = read_snapshot(&cells, &context, &mut findings);
     assert_eq!(
@@ -62,7 +70,7 @@ fn read_csv<T>(
     let terms = Terms::default();
     let forms = MoneyForms::default();
     let context = FieldContext { terms: &terms, money, money_forms: &forms };
-    let header = CsvHeader::read(row.iter().map(|(name, _)| *name)).unwrap();
+    let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, row.iter().map(|(name, _)| *name)).unwrap();
     let record: ::csv::StringRecord = row.iter().map(|(_, value)| *value).collect();
     let cells = header.fill(&record).unwrap();
     let mut findings = Vec::new();
@@ -119,7 +127,7 @@ fn a_good_row_has_no_findings_and_gets_its_defaults() {
 
 #[test]
 fn v001_required_fields_are_there() {
-    for field in spec::REQUIRED.iter() {
+    for field in spec::ACCOUNT_SNAPSHOT.required.iter() {
         for blank in [json!(null), json!(""), json!("  ")] {
             check(&json!({ field.name(): blank }), &format!("V001 R {field}"));
         }
@@ -352,7 +360,7 @@ fn a_value_in_a_finding_is_never_the_contributors() {
         "outstanding": "SECRET", "phone": "SECRET", "account_ref": "SECRET \u{1}"
     }));
     let line = serde_json::to_vec(&row).unwrap();
-    let cells = NdjsonReader::new().read(&line).unwrap();
+    let cells = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT).read(&line).unwrap();
     let (terms, forms) = (Terms::default(), MoneyForms::default());
     let context = FieldContext { terms: &terms, money: MoneyUnit::Sen, money_forms: &forms };
     let mut findings = Vec::new();
@@ -376,12 +384,12 @@ mod schema_patterns {
     fn accepted(form: Form, text: &str) -> bool {
         let cells = good_row();
         let line = serde_json::to_vec(&cells).unwrap();
-        let row = NdjsonReader::new().read(&line).unwrap();
+        let row = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT).read(&line).unwrap();
         let terms = Terms { currencies: vec![text.to_owned()], ..Terms::default() };
         let context =
             FieldContext { terms: &terms, money: MoneyUnit::Sen, money_forms: &MoneyForms::default() };
-        let cells =
-            Cells { row: &row, context: &context, findings: &mut Vec::new(), unreadable: FieldSet::EMPTY };
+        let mut findings = Vec::new();
+        let cells = Cells::new(&row, &context, &mut findings);
         cells.breaks_form(form, Shape::of(text), text).is_none()
     }
 
@@ -407,7 +415,7 @@ mod schema_patterns {
 
 /// A value of the field's kind in the two notations, JSON and CSV text.
 fn value_of(field: Field) -> BoxedStrategy<(Value, String)> {
-    match field.spec().kind {
+    match spec::ACCOUNT_SNAPSHOT.line(field).unwrap().kind {
         Kind::Text(max, form) => {
             let pattern = match form {
                 Form::Free | Form::Identifier | Form::Name => "[A-Za-z0-9 ,\"'é-]{1,30}",
@@ -423,6 +431,7 @@ fn value_of(field: Field) -> BoxedStrategy<(Value, String)> {
             .prop_map(|(y, m, d)| format!("{y}-{m:02}-{d:02}"))
             .prop_map(|text| (json!(text), text))
             .boxed(),
+        Kind::Instant => unreachable!("no field of account_snapshot is an instant"),
         Kind::Money => (-10_i64..2_000_000_000).prop_map(|sen| (json!(sen), sen.to_string())).boxed(),
         Kind::Count(_) => (-2_i64..70_000).prop_map(|count| (json!(count), count.to_string())).boxed(),
         Kind::Flag => any::<bool>().prop_map(|truth| (json!(truth), truth.to_string())).boxed(),
@@ -431,10 +440,11 @@ fn value_of(field: Field) -> BoxedStrategy<(Value, String)> {
 
 /// Whole rows of plausible values; optional fields come and go.
 fn rows() -> impl Strategy<Value = Vec<(Field, Value, String)>> {
-    let cells: Vec<_> = Field::ALL
+    let cells: Vec<_> = spec::ACCOUNT_SNAPSHOT
+        .fields
         .iter()
         .map(|field| {
-            let cell = value_of(*field).prop_map(move |(json, text)| (*field, json, text));
+            let cell = value_of(field).prop_map(move |(json, text)| (field, json, text));
             prop::option::weighted(0.7, cell)
         })
         .collect();
@@ -451,7 +461,7 @@ proptest! {
         let mut text: Vec<(&str, &str)> =
             row.iter().map(|(field, _, text)| (field.name(), text.as_str())).collect();
         let sent: FieldSet = row.iter().map(|(field, ..)| *field).collect();
-        text.extend(spec::REQUIRED.without(sent).iter().map(|field| (field.name(), "")));
+        text.extend(spec::ACCOUNT_SNAPSHOT.required.without(sent).iter().map(|field| (field.name(), "")));
         let (from_json, json_findings) = read_json(&json, |record| format!("{record:?}"));
         let (from_csv, csv_findings) = read_csv(&text, MoneyUnit::Sen, |record, _| format!("{record:?}"));
         prop_assert_eq!(from_json, from_csv);
@@ -469,13 +479,13 @@ proptest! {
                 Just(Cell::Absent),
                 Just(Cell::Unusable("an array")),
             ],
-            Field::COUNT,
+            spec::ACCOUNT_SNAPSHOT.lines.len(),
         ),
         notation in prop::sample::select(&[Notation::Json, Notation::Csv][..]),
     ) {
-        let mut row = Row::new(notation);
-        for (field, cell) in Field::ALL.iter().zip(cells) {
-            row.put(*field, cell);
+        let mut row = Row::new(&spec::ACCOUNT_SNAPSHOT, notation);
+        for (field, cell) in spec::ACCOUNT_SNAPSHOT.fields.iter().zip(cells) {
+            row.put(field, cell);
         }
         let (terms, forms) = (Terms::default(), MoneyForms::default());
         let context = FieldContext { terms: &terms, money: MoneyUnit::Ringgit, money_forms: &forms };
@@ -501,7 +511,7 @@ fn the_defects_of_a_real_book_are_found() {
     let (terms, forms) = (Terms::default(), MoneyForms::default());
     let context = FieldContext { terms: &terms, money: MoneyUnit::Sen, money_forms: &forms };
     let identity_context = IdentityContext { today: NaiveDate::from_ymd_opt(2018, 5, 31).unwrap() };
-    let mut reader = NdjsonReader::new();
+    let mut reader = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT);
     let mut rows_by_code: BTreeMap<Code, usize> = BTreeMap::new();
     let mut rows = 0;
     for line in lines.lines() {

@@ -1,131 +1,14 @@
-//! The field table of `account_snapshot` version 1: what each field may hold (`domain.md` 6.1) and what a record
-//! cannot live without. The V rules and the JSON Schema read the same table.
+//! `account_snapshot`: the account as it stands on one day (`domain.md` 6.1 A), after the subject block.
 
-use super::codes::*;
-use super::field::{Field, FieldSet};
-use crate::domain::money::Sen;
-
-/// How much a value tells about a person (`domain.md` section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Identifies a person by itself.
-    Direct,
-    /// Identifies together with others.
-    Quasi,
-    Financial,
-    Internal,
-}
-
-impl Class {
-    /// The letter that documents use.
-    pub fn letter(self) -> &'static str {
-        match self {
-            Class::Direct => "D",
-            Class::Quasi => "Q",
-            Class::Financial => "F",
-            Class::Internal => "I",
-        }
-    }
-}
-
-/// What a field's value is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    /// At most so many characters, of a form.
-    Text(usize, Form),
-    /// One of a closed list.
-    Word(&'static [&'static str]),
-    /// A calendar date, `YYYY-MM-DD`.
-    Date,
-    /// Sen; in CSV also ringgit with at most two decimals.
-    Money,
-    /// A whole number from 0 to the bound.
-    Count(u16),
-    Flag,
-}
-
-/// What the characters of a text must look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Anything but control characters.
-    Free,
-    /// An identifier as people write it; `domain::identity` reads it.
-    Identifier,
-    Name,
-    AccountRef,
-    Phone,
-    Postcode,
-    /// ISO 4217.
-    Currency,
-    /// ISO 3166 alpha-3.
-    Country,
-    /// ISO 18245 merchant category code.
-    MerchantCategory,
-}
-
-impl Form {
-    /// The same condition as a regular expression (ECMA-262 with `u`), for the JSON Schema.
-    pub fn pattern(self) -> Option<&'static str> {
-        match self {
-            Form::Free | Form::Identifier => None,
-            Form::Name => Some(r"^[\p{L}\p{M}0-9 '’./@,()&\-]+$"),
-            Form::AccountRef => Some("^[A-Za-z0-9._:\\-]+$"),
-            Form::Phone => Some("^\\+[1-9][0-9]{6,14}$"),
-            Form::Postcode => Some("^[0-9]{5}$"),
-            Form::Currency | Form::Country => Some("^[A-Z]{3}$"),
-            Form::MerchantCategory => Some("^[0-9]{4}$"),
-        }
-    }
-}
-
-/// One line of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct FieldSpec {
-    pub field: Field,
-    pub kind: Kind,
-    pub need: Need,
-    pub class: Class,
-    pub description: &'static str,
-}
-
-/// When a record needs the field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    Required,
-    /// Needed when the named condition holds; a record that lacks it breaks an X rule.
-    When(&'static str),
-    /// Wanted when the condition holds; a record that lacks it is warned about and scored.
-    Wanted(&'static str),
-    Optional,
-}
-
-/// The largest days past due that is believed (V015).
-pub const MAX_DPD: u16 = 9_999;
-
-/// The largest amount that is believed, RM10 million (V006).
-pub const MAX_AMOUNT: Sen = Sen(1_000_000_000);
-
-use Class::{Direct, Financial, Internal, Quasi};
-use Kind::{Count, Date, Flag, Money, Text, Word};
-use Need::{Optional, Required, Wanted, When};
-
-const fn line(field: Field, kind: Kind, need: Need, class: Class, description: &'static str) -> FieldSpec {
-    FieldSpec { field, kind, need, class, description }
-}
+use super::super::codes::*;
+use super::super::field::Field;
+use super::Class::{Financial, Internal, Quasi};
+use super::Kind::{Count, Date, Flag, Money, Text, Word};
+use super::Need::{Optional, Required, Wanted, When};
+use super::{FieldSpec, Form, MAX_DPD, line};
 
 #[rustfmt::skip]
-static TABLE: [FieldSpec; Field::COUNT] = [
-    line(Field::SubjectType, Word(SubjectType::WORDS), Required, Quasi, "Person or organisation."),
-    line(Field::IdType, Word(IdType::WORDS), Required, Quasi, "Kind of id_number."),
-    line(Field::IdNumber, Text(20, Form::Identifier), Required, Direct, "Identifier of the subject; spaces and hyphens do not count."),
-    line(Field::IdCountry, Text(3, Form::Country), When("id_type is PASSPORT"), Quasi, "Country that issued the identifier, ISO 3166 alpha-3."),
-    line(Field::SecondaryIdType, Word(IdType::WORDS), Wanted("secondary_id_number is given"), Quasi, "Kind of secondary_id_number."),
-    line(Field::SecondaryIdNumber, Text(20, Form::Identifier), Wanted("id_type is ARMY or POLICE"), Direct, "A second identifier of the same subject."),
-    line(Field::FullName, Text(150, Form::Name), Required, Direct, "Name as on the identity document or in the register."),
-    line(Field::DateOfBirth, Date, Wanted("subject_type is INDIVIDUAL and id_type is not NRIC"), Quasi, "Date of birth."),
-    line(Field::Phone, Text(16, Form::Phone), Optional, Direct, "Telephone number, E.164 with its plus sign."),
-    line(Field::Postcode, Text(5, Form::Postcode), Optional, Quasi, "Malaysian postcode, 5 digits."),
-    line(Field::HolderRole, Word(HolderRole::WORDS), Optional, Quasi, "Part of the subject in the account; PRIMARY when absent."),
+pub(super) const LINES: &[FieldSpec] = &[
     line(Field::AccountRef, Text(64, Form::AccountRef), Required, Internal, "The contributor's reference of the account: stable, without personal data."),
     line(Field::ProductType, Word(ProductType::WORDS), Required, Financial, "What was sold."),
     line(Field::PortfolioType, Word(PortfolioType::WORDS), Required, Financial, "How it is repaid."),
@@ -178,38 +61,3 @@ static TABLE: [FieldSpec; Field::COUNT] = [
     line(Field::ListingRequested, Flag, Optional, Financial, "Asks for a listing as a trade reference, beside the history."),
     line(Field::EvidenceRef, Text(100, Form::Free), Wanted("listing_requested is true"), Internal, "Where the document that proves the debt is kept: a locator without personal data."),
 ];
-
-// Each line stands at its field's place.
-const _: () = {
-    let mut position = 0;
-    while position < Field::COUNT {
-        assert!(TABLE[position].field as usize == position);
-        position += 1;
-    }
-};
-
-/// The fields that every record must have (V001, F006).
-pub const REQUIRED: FieldSet = {
-    let mut set = FieldSet::EMPTY;
-    let mut position = 0;
-    while position < Field::COUNT {
-        if matches!(TABLE[position].need, Need::Required) {
-            set = set.with(TABLE[position].field);
-        }
-        position += 1;
-    }
-    set
-};
-
-impl Field {
-    /// The field's line in the table.
-    #[inline]
-    pub fn spec(self) -> &'static FieldSpec {
-        &TABLE[self as usize]
-    }
-}
-
-/// Every field with its line, in the contract's order.
-pub fn table() -> &'static [FieldSpec] {
-    &TABLE
-}

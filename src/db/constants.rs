@@ -113,10 +113,7 @@ pub async fn find_locked_in_tx(
 }
 
 /// All constants of a contributor, newest request first.
-pub async fn list(
-    executor: impl PgExecutor<'_>,
-    contributor: ContributorId,
-) -> Result<Vec<StoredConstant>> {
+pub async fn list(executor: impl PgExecutor<'_>, contributor: ContributorId) -> Result<Vec<StoredConstant>> {
     let rows = sqlx::query_as(concat!(
         "/* contributor_constants.list */ SELECT ",
         constant_columns!(),
@@ -128,11 +125,7 @@ pub async fn list(
     Ok(rows)
 }
 
-pub async fn approve(
-    executor: impl PgExecutor<'_>,
-    id: ConstantId,
-    signature: Signature<'_>,
-) -> Result<()> {
+pub async fn approve(executor: impl PgExecutor<'_>, id: ConstantId, signature: Signature<'_>) -> Result<()> {
     let updated = sqlx::query(
         "/* contributor_constants.approve */ UPDATE contributor_constants SET approved_by = $2, approved_at = $3
          WHERE constant_id = $1 AND approved_at IS NULL AND revoked_at IS NULL",

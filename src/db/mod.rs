@@ -37,6 +37,9 @@ use crate::config::refinery_connections;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 
+/// One connection, or the transaction on it, for modules that pass it on and write no SQL.
+pub type Connection = PgConnection;
+
 /// The one list of migrations, embedded in the binary.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 

@@ -153,11 +153,7 @@ pub async fn list(executor: impl PgExecutor<'_>, contributor: ContributorId) -> 
     rows.into_iter().map(Override::try_from).collect()
 }
 
-pub async fn approve(
-    executor: impl PgExecutor<'_>,
-    id: OverrideId,
-    signature: Signature<'_>,
-) -> Result<()> {
+pub async fn approve(executor: impl PgExecutor<'_>, id: OverrideId, signature: Signature<'_>) -> Result<()> {
     let updated = sqlx::query(
         "/* rule_overrides.approve */ UPDATE rule_overrides SET approved_by = $2, approved_at = $3
          WHERE override_id = $1 AND approved_at IS NULL AND revoked_at IS NULL",
@@ -210,11 +206,10 @@ pub async fn set_leniency_in_tx(
 }
 
 pub async fn leniency(executor: impl PgExecutor<'_>, batch: BatchId) -> Result<Leniency> {
-    let found = sqlx::query_as(
-        "/* batches.leniency */ SELECT softened, imputed FROM batches WHERE batch_id = $1",
-    )
-    .bind(batch)
-    .fetch_optional(executor)
-    .await?;
+    let found =
+        sqlx::query_as("/* batches.leniency */ SELECT softened, imputed FROM batches WHERE batch_id = $1")
+            .bind(batch)
+            .fetch_optional(executor)
+            .await?;
     Ok(found.unwrap_or_default())
 }

@@ -15,6 +15,7 @@ mod layers;
 mod limits;
 mod metrics;
 mod openapi;
+mod operations;
 mod pace;
 pub mod page;
 pub mod problem;
@@ -76,6 +77,15 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
+        // Operators.
+        .scoped(Scope::Admin, routes!(operations::overrides::request_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
+        .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::revoke_override))
+        .scoped(Scope::Admin, routes!(operations::constants::request_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::list_constants))
+        .scoped(Scope::Admin, routes!(operations::constants::approve_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::revoke_constant))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

@@ -28,6 +28,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_124_000_300,
         "6f04d8ce97e916392061b90a72db67c8ff11a9d0a5a6a8e206ef5611d6e628a6d041aa7aa8409ff697dbe4799ca8ae05",
     ),
+    (
+        20_261_125_000_500,
+        "3eeafadb05731bd3ed8fc1976f7c2d9ec991a5c695a133e19affd3ebeba2f500c27233750753d83e5dbd1485c98b621a",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

@@ -8,9 +8,8 @@ use std::borrow::Cow;
 use super::codes::Dataset;
 use super::field::{Field, FieldSet};
 use super::row::{Cell, Row};
-use super::spec::{Class, Form, Kind, Need};
+use super::spec::{self, Class, Form, Kind, Need};
 use crate::domain::dates;
-use crate::domain::money::Sen;
 
 /// One value that stands in for a field of a contributor's dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +19,20 @@ pub struct Constant {
     cell: Cell<'static>,
 }
 
+/// The days that put a record in its place in time.
+const TELLS_APART: [Field; 3] = [Field::AsOfDate, Field::ValueDate, Field::AppliedAt];
+
 impl Constant {
     /// Reads a constant: amounts are sen, dates `YYYY-MM-DD`.
     ///
     /// # Errors
     /// Why the field takes no constant, or not this one.
     pub fn parse(dataset: Dataset, field: Field, value: &str) -> Result<Constant, &'static str> {
-        let spec = field.spec();
+        let spec = spec::contract(dataset).line(field).ok_or("the dataset has no such field")?;
         if spec.need != Need::Required {
             return Err("only a required field takes a constant; leave the field out instead");
         }
-        if spec.class == Class::Direct || field == Field::AccountRef || field == Field::AsOfDate {
+        if spec.class == Class::Direct || spec.class == Class::Internal || TELLS_APART.contains(&field) {
             return Err("what tells one record from another cannot be the same in all of them");
         }
         let cell = match spec.kind {
@@ -38,7 +40,8 @@ impl Constant {
             Kind::Word(_) => return Err("not a word of the field's list"),
             Kind::Date if dates::parse_iso(value).is_some() => Cell::Text(Cow::Owned(value.to_owned())),
             Kind::Date => return Err("expected a date YYYY-MM-DD"),
-            Kind::Money => Cell::Integer(whole_number(value, super::spec::MAX_AMOUNT.0)?),
+            Kind::Instant => return Err("an instant takes no constant"),
+            Kind::Money => Cell::Integer(whole_number(value, spec::MAX_AMOUNT.0)?),
             Kind::Count(most) => Cell::Integer(whole_number(value, i64::from(most))?),
             Kind::Flag => match value {
                 "true" => Cell::Bool(true),
@@ -49,14 +52,6 @@ impl Constant {
             Kind::Text(..) => return Err("expected an ISO 4217 code; other texts take no constant"),
         };
         Ok(Constant { dataset, field, cell })
-    }
-
-    /// The amount, where the constant is one.
-    pub fn sen(&self) -> Option<Sen> {
-        match (self.field.spec().kind, &self.cell) {
-            (Kind::Money, Cell::Integer(sen)) => Some(Sen(*sen)),
-            _ => None,
-        }
     }
 }
 
@@ -71,15 +66,11 @@ fn is_currency(value: &str) -> bool {
     value.len() == 3 && value.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// Fills in what a row lacks; says which fields were imputed.
-pub fn impute<'a>(row: &mut Row<'a>, constants: &'a [Constant]) -> FieldSet {
-    let mut imputed = FieldSet::EMPTY;
+/// Fills in what a row lacks; the row knows what was.
+pub fn impute<'a>(row: &mut Row<'a>, constants: &'a [Constant]) {
     for constant in constants {
-        if row.fill(constant.field, &constant.cell) {
-            imputed.insert(constant.field);
-        }
+        row.impute(constant.field, &constant.cell);
     }
-    imputed
 }
 
 /// The fields that need not be sent because a constant stands in for them.
@@ -91,6 +82,8 @@ pub fn supplied(constants: &[Constant]) -> FieldSet {
 mod tests {
     use super::super::row::Notation;
     use super::*;
+
+    const BOOK: &spec::Contract = &spec::ACCOUNT_SNAPSHOT;
 
     fn constant(field: Field, value: &str) -> Result<Constant, &'static str> {
         Constant::parse(Dataset::AccountSnapshot, field, value)
@@ -128,12 +121,15 @@ mod tests {
     #[test]
     fn only_what_is_absent_is_imputed() {
         let constants = [constant(Field::Overdue, "7").unwrap(), constant(Field::Dpd, "3").unwrap()];
-        let mut row = Row::new(Notation::Csv);
+        let mut row = Row::new(BOOK, Notation::Csv);
         row.put(Field::Dpd, Cell::text(" 5 "));
         row.put(Field::Overdue, Cell::text("  "));
-        let imputed = impute(&mut row, &constants);
-        assert_eq!(imputed.iter().collect::<Vec<_>>(), [Field::Overdue]);
-        assert_eq!((row.get(Field::Overdue), row.get(Field::Dpd)), (&Cell::Integer(7), &Cell::Text("5".into())));
+        impute(&mut row, &constants);
+        assert_eq!(row.imputed().iter().collect::<Vec<_>>(), [Field::Overdue]);
+        assert_eq!(
+            (row.get(Field::Overdue), row.get(Field::Dpd)),
+            (&Cell::Integer(7), &Cell::Text("5".into()))
+        );
         assert_eq!(supplied(&constants).iter().count(), 2);
     }
 }

@@ -51,6 +51,7 @@ impl<'a> Cell<'a> {
 pub struct Row<'a> {
     cells: [Cell<'a>; Field::COUNT],
     sent: FieldSet,
+    imputed: FieldSet,
     notation: Notation,
     contract: &'static Contract,
 }
@@ -66,7 +67,13 @@ pub enum Notation {
 impl<'a> Row<'a> {
     #[inline]
     pub fn new(contract: &'static Contract, notation: Notation) -> Row<'a> {
-        Row { cells: [const { Cell::Absent }; Field::COUNT], sent: FieldSet::EMPTY, notation, contract }
+        Row {
+            cells: [const { Cell::Absent }; Field::COUNT],
+            sent: FieldSet::EMPTY,
+            imputed: FieldSet::EMPTY,
+            notation,
+            contract,
+        }
     }
 
     /// Puts a cell in its place; false, and nothing changes, when the field was sent before.
@@ -79,15 +86,19 @@ impl<'a> Row<'a> {
         first
     }
 
-    /// Puts a value where there is none; false, and nothing changes, where there is one. The field does not count
-    /// as sent.
-    pub fn fill(&mut self, field: Field, cell: &'a Cell<'_>) -> bool {
+    /// Puts a constant where there is no value. The field does not count as sent.
+    pub fn impute(&mut self, field: Field, constant: &'a Cell<'_>) {
         let place = &mut self.cells[field as usize];
-        let absent = *place == Cell::Absent;
-        if absent {
-            *place = cell.borrowed();
+        if *place == Cell::Absent {
+            *place = constant.borrowed();
+            self.imputed.insert(field);
         }
-        absent
+    }
+
+    /// The fields whose value is a constant and not the sender's.
+    #[inline]
+    pub fn imputed(&self) -> FieldSet {
+        self.imputed
     }
 
     #[inline]

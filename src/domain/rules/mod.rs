@@ -31,8 +31,8 @@ pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome};
-pub use policy::{Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, may_soften};
 pub use file::{Admission, Declared, FileFacts, check_file, envelope_findings};
+pub use policy::{Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, may_soften};
 
 #[cfg(test)]
 mod real_book_tests;

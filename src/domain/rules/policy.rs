@@ -244,8 +244,11 @@ mod tests {
 
     #[test]
     fn an_override_makes_its_rule_milder_and_no_other() {
-        let policy =
-            policy(&[agreed(Code::X007, Effect::Warn), agreed(Code::P004, Effect::Warn), agreed(Code::V007, Effect::Off)]);
+        let policy = policy(&[
+            agreed(Code::X007, Effect::Warn),
+            agreed(Code::P004, Effect::Warn),
+            agreed(Code::V007, Effect::Off),
+        ]);
         let severity = |code| policy.apply(Finding::whole(code)).map(|finding| finding.severity);
         assert_eq!(severity(Code::X007), Some(Severity::Warning));
         assert_eq!(severity(Code::P004), Some(Severity::Warning));
@@ -291,7 +294,9 @@ mod tests {
 
     #[test]
     fn what_protects_everybody_cannot_be_softened() {
-        for code in [Code::F001, Code::F008, Code::V001, Code::V006, Code::V015, Code::I001, Code::I015, Code::P012] {
+        for code in
+            [Code::F001, Code::F008, Code::V001, Code::V006, Code::V015, Code::I001, Code::I015, Code::P012]
+        {
             assert!(may_soften(code, Effect::Warn).is_err(), "{code}");
         }
         assert_eq!(may_soften(Code::V005, Effect::Warn), Ok(()));

@@ -8,6 +8,7 @@ use csv::StringRecord;
 
 use super::{Fault, Source};
 use crate::config::Limits;
+use crate::domain::contract::FieldSet;
 use crate::domain::contract::csv::{CsvHeader, HeaderError};
 use crate::domain::contract::row::{Row, RowError};
 use crate::domain::contract::spec::Contract;
@@ -40,6 +41,7 @@ impl Read for Bounded {
 pub fn for_each(
     source: &Source,
     contract: &'static Contract,
+    supplied: FieldSet,
     limits: &Limits,
     visit: &mut impl FnMut(Result<Row<'_>, RowError>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
@@ -59,7 +61,7 @@ pub fn for_each(
     if !next(&mut reader, &mut record)? {
         return Ok(());
     }
-    let header = read_header(contract, &record)?;
+    let header = read_header(contract, supplied, &record)?;
     loop {
         record_end.set(reader.position().byte());
         if !next(&mut reader, &mut record)? {
@@ -91,12 +93,16 @@ fn line_of(record: &StringRecord) -> u64 {
     record.position().map_or(0, csv::Position::line)
 }
 
-fn read_header(contract: &'static Contract, record: &StringRecord) -> Result<CsvHeader, Fault> {
+fn read_header(
+    contract: &'static Contract,
+    supplied: FieldSet,
+    record: &StringRecord,
+) -> Result<CsvHeader, Fault> {
     let names = record
         .iter()
         .enumerate()
         .map(|(i, name)| if i == 0 { name.trim_start_matches('\u{FEFF}') } else { name });
-    CsvHeader::read(contract, names).map_err(|error| header_fault(&error))
+    CsvHeader::read(contract, supplied, names).map_err(|error| header_fault(&error))
 }
 
 fn header_fault(error: &HeaderError) -> Fault {

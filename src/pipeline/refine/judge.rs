@@ -4,6 +4,7 @@
 use tokio::sync::mpsc::Sender;
 
 use super::chunk::{Chunk, ChunkBuilder, Person};
+use super::imputed::Imputed;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
 use super::tally::{Marks, Sample, Tally};
@@ -11,12 +12,12 @@ use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{AccountSnapshot, Terms, spec};
+use crate::domain::contract::{AccountSnapshot, Terms, impute, spec, supplied};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, check_row};
+use crate::domain::rules::{Code, RowContext, RowSet, RulePolicy, check_row};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::{Keyring, random};
 
@@ -43,6 +44,7 @@ pub struct Reading {
     pub totals: Totals,
     pub money: MoneyForms,
     pub row_set: RowSet,
+    pub imputed: Imputed,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
@@ -53,6 +55,7 @@ pub struct Judge<'a> {
     terms: &'a Terms,
     keys: &'a Keyring,
     row: RowContext<'a>,
+    policy: RulePolicy,
     output: &'a Sender<Output>,
     findings: Vec<Finding>,
     chunk: ChunkBuilder,
@@ -74,6 +77,7 @@ impl<'a> Judge<'a> {
             terms,
             keys,
             row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today },
+            policy: terms.policy(today),
             output,
             findings: Vec::new(),
             chunk: ChunkBuilder::default(),
@@ -87,6 +91,7 @@ impl<'a> Judge<'a> {
                 totals: Totals::default(),
                 money: MoneyForms::default(),
                 row_set: RowSet::new(random::bytes()),
+                imputed: Imputed::default(),
                 file_fault: None,
             },
         }
@@ -103,13 +108,16 @@ impl<'a> Judge<'a> {
     ) -> Result<Reading, Fault> {
         let contract = spec::contract(self.batch.dataset);
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
-        let done =
-            decode::for_each_row(&source, contract, self.batch.envelope.format, limits, |record_no, row| {
-                match row {
-                    Ok(row) => self.record(record_no, &row),
-                    Err(error) => self.unreadable(record_no, &error),
-                }
-            });
+        let constants = self.terms.constants_of(self.batch.dataset);
+        let format = self.batch.envelope.format;
+        let visit = |record_no, row: Result<Row<'_>, RowError>| match row {
+            Ok(mut row) => {
+                impute(&mut row, &constants);
+                self.record(record_no, &row)
+            }
+            Err(error) => self.unreadable(record_no, &error),
+        };
+        let done = decode::for_each_row(&source, contract, supplied(&constants), format, limits, visit);
         match done {
             Ok(_) => {}
             Err(Fault::File { code, detail }) => {
@@ -135,19 +143,19 @@ impl<'a> Judge<'a> {
             money_forms: &self.reading.money,
         };
         let record = read_snapshot(row, &context, &mut self.findings);
-        let before_identity = self.findings.len();
         let identity = IdentityContext { today: self.row.today };
         let checked = check_identity(&record, &identity, &mut self.findings);
-        let identity_rejects = self.findings[before_identity..].iter().any(Finding::rejects);
         check_row(&record, &self.row, &mut self.findings);
+        self.policy.apply_to_record(&mut self.findings, &record, checked.is_some());
         self.reading.totals.add(&record);
+        self.reading.imputed.add(row.imputed());
 
         let rejects = self.findings.iter().any(Finding::rejects);
         if !self.findings.is_empty() {
             self.count_findings(record_no, row, &record);
         }
         if rejects {
-            self.reading.identity_rejected += u64::from(identity_rejects);
+            self.reading.identity_rejected += u64::from(self.findings.iter().any(Finding::rejects_identity));
             return self.reject(record_no, row, &record);
         }
         let Some(identity) = checked else {

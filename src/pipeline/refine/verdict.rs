@@ -10,6 +10,7 @@ use super::rejects::{RejectFinding, RejectLine};
 use super::stage::Stage;
 use super::tally::{SAMPLES, Sample, Tally};
 use crate::db::batches::{Batch, RuleCount};
+use crate::db::overrides::Leniency;
 use crate::db::staging;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
@@ -28,6 +29,8 @@ pub struct Judgement {
     /// The most snapshots of one account in this batch.
     pub waves: u32,
     pub reason: Option<String>,
+    /// Under which overrides and with how many constants.
+    pub leniency: Leniency,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
@@ -41,12 +44,16 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         totals,
         money,
         row_set,
+        imputed,
         file_fault,
     } = reading;
+    let policy = terms.policy(received_on(batch));
     let set = row_set.finish();
     let mut rejected_late: BTreeMap<u64, Vec<Finding>> = set.rejected.into_iter().collect();
     let mut warnings = set.warnings;
+    warnings = warnings.into_iter().filter_map(|(n, finding)| Some((n, policy.apply(finding)?))).collect();
     for (record_no, finding) in late_findings(stage).await? {
+        let Some(finding) = policy.apply(finding) else { continue };
         if finding.rejects() {
             rejected_late.entry(record_no).or_default().push(finding);
         } else {
@@ -70,7 +77,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     }
 
     let identity_late =
-        rejected_late.values().filter(|all| all.iter().any(is_identity_reject)).count() as u64;
+        rejected_late.values().filter(|all| all.iter().any(Finding::rejects_identity)).count() as u64;
     let facts = FileFacts {
         received,
         rejected: rejected + rejected_late.len() as u64,
@@ -82,10 +89,11 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
-    let file_findings = match file_fault {
+    let mut file_findings = match file_fault {
         Some(fault) => vec![fault],
         None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
     };
+    policy.apply_to(&mut file_findings);
     for finding in &file_findings {
         tally.add(finding, || file_sample(finding));
     }
@@ -102,6 +110,10 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         totals: report_totals(batch, &facts),
         waves: set.most_snapshots,
         reason: reason(&file_findings),
+        leniency: Leniency {
+            softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
+            imputed: imputed.to_json(),
+        },
     })
 }
 
@@ -186,10 +198,6 @@ fn late_lines(
         }
     };
     rejected.iter().map(line).collect()
-}
-
-fn is_identity_reject(finding: &Finding) -> bool {
-    finding.rejects() && finding.code.as_str().starts_with('I')
 }
 
 fn late_sample(record_no: u64, account_ref: Option<&String>, finding: &Finding) -> Sample {

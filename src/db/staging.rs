@@ -6,13 +6,13 @@
 use sqlx::{FromRow, PgConnection};
 
 use super::copy::TupleWriter;
-use crate::domain::contract::AccountSnapshot;
+use crate::domain::contract::{AccountSnapshot, Field};
 use crate::domain::money::Sen;
 use crate::error::Result;
 use crate::ids::SubjectId;
 
 /// Fields of a staged tuple, in the order of the table.
-pub const FIELDS: i16 = 43;
+pub const FIELDS: i16 = 51;
 
 /// Makes the table at first use of a connection and empties it afterwards.
 pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
@@ -27,6 +27,9 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
             instalment_amount_sen bigint,
             next_due_amount_sen bigint,
             write_off_amount_sen bigint,
+            fees_outstanding_sen bigint,
+            amount_paid_period_sen bigint,
+            last_payment_amount_sen bigint,
             as_of_date date NOT NULL,
             opened_date date NOT NULL,
             status_date date NOT NULL,
@@ -36,6 +39,8 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
             next_due_date date,
             write_off_date date,
             settled_date date,
+            last_payment_date date,
+            oldest_unpaid_due_date date,
             instalments_total integer,
             instalments_paid integer,
             instalments_overdue integer,
@@ -50,8 +55,11 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
             hardship boolean NOT NULL,
             legal_action boolean NOT NULL,
             contributor_dispute boolean NOT NULL,
+            listing_requested boolean NOT NULL,
             account_ref text NOT NULL,
             currency text NOT NULL,
+            evidence_ref text,
+            imputed text[],
             -- The person, as far as this batch is the first to name them: null when the subject is known.
             token bytea NOT NULL,
             new_subject boolean NOT NULL,
@@ -115,6 +123,9 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     tuple.bigint(sen(record.instalment_amount));
     tuple.bigint(sen(record.next_due_amount));
     tuple.bigint(sen(record.write_off_amount));
+    tuple.bigint(sen(record.fees_outstanding));
+    tuple.bigint(sen(record.amount_paid_period));
+    tuple.bigint(sen(record.last_payment_amount));
     tuple.date(Some(record.as_of_date?));
     tuple.date(Some(record.opened_date?));
     tuple.date(Some(record.status_date?));
@@ -124,6 +135,8 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     tuple.date(record.next_due_date);
     tuple.date(record.write_off_date);
     tuple.date(record.settled_date);
+    tuple.date(record.last_payment_date);
+    tuple.date(record.oldest_unpaid_due_date);
     tuple.integer(count(record.instalments_total));
     tuple.integer(count(record.instalments_paid));
     tuple.integer(count(record.instalments_overdue));
@@ -138,8 +151,11 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     tuple.boolean(record.hardship.unwrap_or(false));
     tuple.boolean(record.legal_action.unwrap_or(false));
     tuple.boolean(record.contributor_dispute.unwrap_or(false));
+    tuple.boolean(record.listing_requested.unwrap_or(false));
     tuple.text(record.account_ref?);
     tuple.text(record.currency?);
+    tuple.optional_text(record.evidence_ref);
+    tuple.texts(&record.imputed.iter().map(Field::name).collect::<Vec<_>>());
     Some(())
 }
 

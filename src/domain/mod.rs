@@ -7,6 +7,7 @@ pub mod batch;
 pub mod contract;
 pub mod dates;
 pub mod envelope;
+pub mod events;
 pub mod finding;
 pub mod history;
 pub mod identity;

@@ -21,6 +21,7 @@ pub mod page;
 pub mod problem;
 mod profiles;
 pub mod routes;
+mod schedules;
 mod server;
 mod tokens;
 mod wellformed;
@@ -86,6 +87,8 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::constants::list_constants))
         .scoped(Scope::Admin, routes!(operations::constants::approve_constant))
         .scoped(Scope::Admin, routes!(operations::constants::revoke_constant))
+        .scoped(Scope::Admin, routes!(schedules::list_schedules))
+        .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

@@ -186,6 +186,18 @@ async fn a_constant_stands_in_for_what_is_not_sent() {
     let report = eyes.judged(&sender, &table().with("allow_duplicate=true")).await;
     assert_eq!(report.count("accepted"), 2, "{:#}", report.0);
     assert_eq!(report.0["imputed"], json!({"overdue": 2}));
+    // Each record says for itself what was not sent.
+    let imputed: Vec<(String, Option<Vec<String>>)> = sqlx::query_as(
+        "/* test.imputed */ SELECT account_ref, imputed FROM account_snapshots ORDER BY account_ref",
+    )
+    .fetch_all(&eyes.database.pool)
+    .await
+    .unwrap();
+    let marked = Some(vec!["overdue".to_owned()]);
+    assert_eq!(
+        imputed.iter().map(|(_, fields)| fields.clone()).collect::<Vec<_>>(),
+        [marked.clone(), None, marked.clone(), marked]
+    );
 
     one.post(&format!("/v1/operations/constants/{id}/revoke")).await.expect(200);
     let refused = eyes.judged(&sender, &lines().with("allow_duplicate=true")).await;

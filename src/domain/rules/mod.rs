@@ -10,19 +10,23 @@
 //! | decoding | F004 to F006, F016 | bytes and columns | where bytes become rows |
 //! | field | V, I | one cell, one identity | `field`, `identity` |
 //! | row | X | the cells of one row | [`check_row`] |
+//! | row | E, A | an event, an application, alone and against its account or its past | `events`, `applications` |
 //! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
 //! | file | the other F rules | counts and totals of one batch | [`check_file`] |
-//! | history | P, and what remains | the account's accepted past | with the history |
+//! | history | P, X028, X030 | the account's accepted past | [`history::check_history`] |
 //!
 //! [`rule`] tells what a code means and what to do about it, in English and Malay.
 
+pub mod applications;
 mod catalogue;
 mod code;
 mod completeness;
 mod cross_field;
 mod cross_record;
+pub mod events;
 pub mod field;
 mod file;
+pub mod history;
 pub mod identity;
 mod policy;
 
@@ -31,7 +35,10 @@ pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome};
-pub use file::{Admission, Declared, FileFacts, check_file, envelope_findings};
+pub use file::{
+    ARREARS_DPD, Absences, Admission, BookFacts, Declared, FileFacts, Precedents, PublishedBook, check_file,
+    check_precedents, envelope_findings, is_whole_book,
+};
 pub use policy::{Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, may_soften};
 
 #[cfg(test)]

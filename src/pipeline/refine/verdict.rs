@@ -85,6 +85,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         duplicate: duplicates.len() as u64,
         sum_outstanding: totals.sum_outstanding,
         sum_overdue: totals.sum_overdue,
+        sum_amount: 0,
         count_by_status: totals.count_by_status(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),

@@ -10,7 +10,7 @@
 //!
 //! Two rules of this family cannot be answered from one row and are therefore not in [`ROW_RULES`]: X028
 //! (nothing owed for more than three periods) needs the account's history, X030 (restructured without an
-//! event) needs its events. The catalogue marks them so.
+//! event) its events. They stand with the history rules ([`super::history`]).
 
 use chrono::NaiveDate;
 

@@ -7,7 +7,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::Code;
+use super::{Code, RULES, rule};
 use crate::domain::contract::{AccountSnapshot, spec};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::money::Sen;
@@ -73,8 +73,8 @@ impl RulePolicy {
     /// The policy of a day. Where two overrides of a rule meet, the milder one holds.
     pub fn on(day: NaiveDate, overrides: &[RuleOverride]) -> RulePolicy {
         let mut policy = RulePolicy::default();
-        for code in Code::ALL.iter().filter(|code| day < enabled_from(**code)) {
-            policy.soften_rule(*code, Effect::Off);
+        for rule in RULES.iter().filter(|rule| day < rule.enabled_from) {
+            policy.soften_rule(rule.code, Effect::Off);
         }
         let in_force = |o: &&RuleOverride| (o.starts_on..=o.expires_on).contains(&day);
         for agreed in overrides.iter().filter(in_force) {
@@ -150,9 +150,12 @@ impl RulePolicy {
     }
 }
 
+/// The largest amount that is stored whatever was agreed, RM10 trillion: sums over all accounts of a person still fit.
+const LARGEST_STORED: Sen = Sen(1_000_000_000_000_000);
+
 /// Whether an accepted record can say all that an account needs, within what the serving store holds.
 fn is_storable(record: &AccountSnapshot<'_>) -> bool {
-    let believed = |sen: Sen| (-spec::MAX_AMOUNT.0..=spec::MAX_AMOUNT.0).contains(&sen.0);
+    let summable = |sen: Sen| (-LARGEST_STORED.0..=LARGEST_STORED.0).contains(&sen.0);
     record.outstanding.is_some()
         && record.overdue.is_some()
         && record.as_of_date.is_some()
@@ -165,33 +168,15 @@ fn is_storable(record: &AccountSnapshot<'_>) -> bool {
         && record.status.is_some()
         && record.account_ref.is_some()
         && record.currency.is_some()
-        && record.amounts().all(|(_, sen)| believed(sen))
+        && record.amounts().all(|(_, sen)| summable(sen))
 }
-
-/// The first day of receipt on which a rule speaks. Every rule of the present set speaks from the start.
-fn enabled_from(_: Code) -> NaiveDate {
-    NaiveDate::MIN
-}
-
-/// Rules that may be softened for a contributor: what a known gap in its systems breaks. What protects integrity,
-/// identity, the law or the contract's own shape is not here.
-const OVERRIDABLE: &[Code] = {
-    use Code::*;
-    &[
-        F020, F021, F022, F023, F024, F025, F026, V005, V007, V008, V009, V011, V012, V013, V016, V017, I004,
-        I009, I014, I016, I017, X001, X002, X003, X004, X005, X006, X007, X008, X009, X010, X011, X012, X013,
-        X014, X015, X016, X017, X018, X019, X020, X021, X022, X023, X024, X025, X027, X028, X029, X030, X031,
-        S002, S005, P003, P004, P005, P006, P007, P008, P009, P010, P013, P014, P015, P016, P017, P018, P019,
-        E003, E006, E007, E008, E010, A005, A006, L002, L008,
-    ]
-};
 
 /// Whether an override of a rule can be asked for at all.
 ///
 /// # Errors
 /// Why not, for the operator who asks.
 pub fn may_soften(code: Code, effect: Effect) -> Result<(), &'static str> {
-    if !OVERRIDABLE.contains(&code) {
+    if !rule(code).overridable {
         return Err("this rule protects integrity, identity, the law or the shape of the contract: \
             it is the same for everybody");
     }
@@ -215,13 +200,13 @@ mod tests {
             override_id: OverrideId(uuid::Uuid::from_u128(code as u128)),
             code,
             effect,
-            starts_on: day("2026-11-01"),
-            expires_on: day("2026-11-30"),
+            starts_on: day("2026-12-01"),
+            expires_on: day("2026-12-31"),
         }
     }
 
     fn policy(overrides: &[RuleOverride]) -> RulePolicy {
-        RulePolicy::on(day("2026-11-24"), overrides)
+        RulePolicy::on(day("2026-12-24"), overrides)
     }
 
     fn complete() -> AccountSnapshot<'static> {
@@ -261,7 +246,7 @@ mod tests {
     fn it_holds_from_its_first_day_to_its_last() {
         let overrides = [agreed(Code::X007, Effect::Off)];
         for (text, off) in
-            [("2026-10-31", false), ("2026-11-01", true), ("2026-11-30", true), ("2026-12-01", false)]
+            [("2026-11-30", false), ("2026-12-01", true), ("2026-12-31", true), ("2027-01-01", false)]
         {
             let policy = RulePolicy::on(day(text), &overrides);
             assert_eq!(policy.apply(Finding::whole(Code::X007)).is_none(), off, "{text}");
@@ -295,7 +280,7 @@ mod tests {
     #[test]
     fn what_protects_everybody_cannot_be_softened() {
         for code in
-            [Code::F001, Code::F008, Code::V001, Code::V006, Code::V015, Code::I001, Code::I015, Code::P012]
+            [Code::F001, Code::F008, Code::V001, Code::V004, Code::V015, Code::I001, Code::I015, Code::P012]
         {
             assert!(may_soften(code, Effect::Warn).is_err(), "{code}");
         }

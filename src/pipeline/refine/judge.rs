@@ -21,7 +21,7 @@ use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, RulePolicy, check_row};
+use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, RulePolicy, check_policy, check_row};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::{Keyring, random};
 
@@ -141,6 +141,7 @@ impl<'a> Judge<'a> {
         let identity = IdentityContext { today: self.row.today };
         let checked = check_identity(&record, &identity, &mut self.findings);
         check_row(&record, &self.row, &mut self.findings);
+        check_policy(&record, &self.row, &mut self.findings);
         self.policy.apply_to_record(&mut self.findings, &record, checked.is_some());
         self.totals.add(&record);
         self.imputed.add(row.imputed());

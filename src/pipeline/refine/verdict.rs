@@ -48,11 +48,16 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
-    let mut file_findings = match file_fault {
+    let file_findings = match file_fault {
+        // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
-        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
+        None => {
+            let declared = Declared::from(&batch.envelope);
+            let mut findings = check_file(&facts, &declared, terms, received_on(batch));
+            policy.apply_to(&mut findings);
+            findings
+        }
     };
-    policy.apply_to(&mut file_findings);
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
     }

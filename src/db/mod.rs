@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod journal;
 pub mod lineage;
 pub mod overrides;
+pub mod rejected_records;
 pub mod schedules;
 pub mod schema;
 pub mod serving;

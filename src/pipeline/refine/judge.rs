@@ -21,9 +21,11 @@ use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, RulePolicy, check_policy, check_row};
+use crate::domain::rules::{
+    Code, Concentration, RowContext, RowSet, RowSetOutcome, RulePolicy, check_policy, check_row,
+};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
-use crate::privacy::{Keyring, random};
+use crate::privacy::{Keyring, MacPurpose};
 
 /// What a judge sends out while it reads.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub struct Reading {
     pub ledger: Ledger,
     pub totals: Totals,
     pub money: MoneyForms,
+    pub concentration: Concentration,
     /// What the rows say about each other.
     pub row_set: RowSetOutcome,
     pub imputed: Imputed,
@@ -60,6 +63,7 @@ pub struct Judge<'a> {
     ledger: Ledger,
     totals: Totals,
     money: MoneyForms,
+    concentration: Concentration,
     row_set: RowSet<TempFile>,
     imputed: Imputed,
 }
@@ -74,6 +78,7 @@ impl<'a> Judge<'a> {
     ) -> Judge<'a> {
         // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
         let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
+        let [row_set_key, concentration_key] = hash_keys(batch, keys);
         Judge {
             batch,
             terms,
@@ -87,7 +92,8 @@ impl<'a> Judge<'a> {
             ledger: Ledger::default(),
             totals: Totals::default(),
             money: MoneyForms::default(),
-            row_set: RowSet::new(random::bytes(), TempFile::new(temp_dir)),
+            concentration: Concentration::new(concentration_key),
+            row_set: RowSet::new(row_set_key, TempFile::new(temp_dir)),
             imputed: Imputed::default(),
         }
     }
@@ -125,8 +131,8 @@ impl<'a> Judge<'a> {
             self.send(Output::Rejects(frame))?;
         }
         let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
-        let Judge { ledger, totals, money, imputed, .. } = self;
-        Ok(Reading { ledger, totals, money, row_set, imputed, file_fault })
+        let Judge { ledger, totals, money, concentration, imputed, .. } = self;
+        Ok(Reading { ledger, totals, money, concentration, row_set, imputed, file_fault })
     }
 
     fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
@@ -145,6 +151,7 @@ impl<'a> Judge<'a> {
         self.policy.apply_to_record(&mut self.findings, &record, checked.is_some());
         self.totals.add(&record);
         self.imputed.add(row.imputed());
+        self.concentration.add(&record);
 
         let rejects = self.findings.iter().any(Finding::rejects);
         if !self.findings.is_empty() {
@@ -210,6 +217,12 @@ impl<'a> Judge<'a> {
     fn send(&self, output: Output) -> Result<(), Fault> {
         self.output.blocking_send(output).map_err(|_| Fault::BrokenOff("the work was given up".into()))
     }
+}
+
+/// Keys for hashes of what a file contains: secret, and the same whenever the same file is judged.
+fn hash_keys(batch: &Batch, keys: &Keyring) -> [[u8; 16]; 2] {
+    let mac = keys.mac(MacPurpose::FileHashes, batch.sha256.as_deref().unwrap_or_default());
+    [1, 17].map(|start| std::array::from_fn(|i| mac[start + i]))
 }
 
 fn sample(record_no: u64, account_ref: Option<String>, finding: &Finding, row: Option<&Row<'_>>) -> Sample {

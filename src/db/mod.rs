@@ -21,8 +21,10 @@ pub mod jobs;
 pub mod journal;
 pub mod lineage;
 pub mod schedules;
+pub mod replacements;
 pub mod schema;
 pub mod serving;
+pub mod serving_restrictions;
 pub mod signing_keys;
 pub mod staging;
 

@@ -3,6 +3,7 @@
 //! A temporary table of the worker's own connection: written without WAL, gone with the connection, invisible
 //! to everybody else. A batch that dies leaves nothing to clean.
 
+use futures::stream::BoxStream;
 use sqlx::{FromRow, PgConnection};
 
 use super::copy::TupleWriter;
@@ -137,28 +138,30 @@ pub struct StagedRef {
     pub account_ref: String,
 }
 
-/// Takes rows out that a row-set rule rejected or that repeat another.
-pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<StagedRef>> {
-    let removed = sqlx::query_as(
-        "/* staging.remove */ DELETE FROM staged_accounts s USING unnest($1::bigint[]) AS r (record_no)
-        WHERE s.record_no = r.record_no RETURNING s.record_no, s.account_ref",
+/// Takes the rows out whose bits are set (see `Marks::to_bits`), and gives them back in the order of their numbers, as
+/// they come: there may be millions.
+pub fn remove(connection: &mut PgConnection, bits: Vec<u8>) -> BoxStream<'_, sqlx::Result<StagedRef>> {
+    sqlx::query_as(
+        "/* staging.remove */ WITH removed AS (
+            DELETE FROM staged_accounts WHERE get_bit($1, record_no) = 1 RETURNING record_no, account_ref)
+        SELECT record_no, account_ref FROM removed ORDER BY record_no",
     )
-    .bind(record_nos)
-    .fetch_all(connection)
-    .await?;
-    Ok(removed)
+    .bind(bits)
+    .fetch(connection)
 }
 
-/// The staged rows of the same accounts: what is wrong with an account's primary holder concerns all its holders.
-pub async fn rows_of_same_accounts(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<i64>> {
-    let rows = sqlx::query_scalar(
+/// The staged rows of the same accounts as the rows whose bits are set, these included: what is wrong with an
+/// account's primary holder concerns all its holders.
+pub fn rows_of_same_accounts(
+    connection: &mut PgConnection,
+    bits: Vec<u8>,
+) -> BoxStream<'_, sqlx::Result<i64>> {
+    sqlx::query_scalar(
         "/* staging.rows_of_same_accounts */ SELECT record_no FROM staged_accounts
-        WHERE account_ref IN (SELECT account_ref FROM staged_accounts WHERE record_no = ANY($1))",
+        WHERE account_ref IN (SELECT account_ref FROM staged_accounts WHERE get_bit($1, record_no) = 1)",
     )
-    .bind(record_nos)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
+    .bind(bits)
+    .fetch(connection)
 }
 
 /// Account references of staged rows, for the samples of a report.

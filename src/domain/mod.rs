@@ -11,6 +11,7 @@ pub mod events;
 pub mod finding;
 pub mod history;
 pub mod identity;
+pub mod marks;
 pub mod money;
 pub mod profile;
 pub mod rules;

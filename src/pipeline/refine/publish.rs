@@ -22,7 +22,7 @@ pub async fn settle(
     judgement: Judgement,
     mut stage: Stage,
 ) -> Result<()> {
-    let rejects_key = stage.finish_rejects().await?;
+    let rejects_key = stage.rejects.finish().await?;
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use super::columns::{journal_columns, snapshot_columns};
 use super::serving::Origin;
+use super::serving_restrictions;
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId};
 
@@ -123,9 +124,9 @@ pub async fn refold_in_tx(
         .bind(contributor)
         .bind(publishing.map(|origin| origin.batch_id))
         .bind(publishing.map(|origin| origin.publication_no))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    serving_restrictions::apply_in_tx(connection, contributor).await
 }
 
 /// `domain::history` over all records at once: one per calendar month (the later day; on the same day the later place;

@@ -147,10 +147,9 @@ async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
 /// these did not bring to the newest of their rows are folded anew from the journal. A batch that takes the place
 /// of others has to be folded as a whole: see [`journal::refold_in_tx`].
 pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin<'_>) -> Result<()> {
-    let staged: i64 =
-        sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
-            .fetch_one(&mut *connection)
-            .await?;
+    let staged: i64 = sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
+        .fetch_one(&mut *connection)
+        .await?;
     let inserted = run(connection, INSERT_NEW, origin).await?;
     // A first load is done here; the joins below would find nothing. Each row counts once: an account takes at most
     // one of its rows by the first statement and one later row by the second.

@@ -83,6 +83,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
     ("pipeline/refine/publish.rs", "begins transaction C"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),
+    ("pipeline/refine/supersede.rs", "takes part in transaction C"),
     ("privacy/token.rs", "a token is a column"),
     ("telemetry.rs", "a log filter names the crate"),
 ];

@@ -41,6 +41,9 @@ pub struct BatchView {
     pub rules_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<BatchId>,
+    /// The batch that took this one's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<BatchId>,
     pub links: Links,
 }
 
@@ -73,6 +76,7 @@ impl From<&Batch> for BatchView {
             idempotency_key: batch.idempotency_key.clone(),
             rules_version: batch.rules_version.clone(),
             replaces: batch.envelope.replaces,
+            superseded_by: batch.superseded_by,
             links: Links {
                 report: format!("{this}/report"),
                 rejects: format!("{this}/rejects"),

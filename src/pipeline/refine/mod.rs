@@ -12,6 +12,7 @@ mod publish;
 mod rejects;
 mod spill;
 mod stage;
+mod supersede;
 mod tally;
 mod totals;
 mod verdict;

@@ -21,6 +21,7 @@ pub mod jobs;
 pub mod journal;
 pub mod lineage;
 pub mod replacements;
+pub mod rejected_records;
 pub mod schedules;
 pub mod schema;
 pub mod serving;

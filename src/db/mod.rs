@@ -24,9 +24,11 @@ pub mod journal;
 pub mod lineage;
 pub mod overrides;
 pub mod rejected_records;
+pub mod replacements;
 pub mod schedules;
 pub mod schema;
 pub mod serving;
+pub mod serving_restrictions;
 pub mod signing_keys;
 pub mod staging;
 

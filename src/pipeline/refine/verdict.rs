@@ -22,8 +22,6 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
-    /// The most snapshots of one account in this batch.
-    pub waves: u32,
     pub reason: Option<String>,
     /// Under which overrides and with how many constants.
     pub leniency: Leniency,
@@ -33,7 +31,6 @@ pub struct Judgement {
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
     let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
-    let waves = row_set.most_snapshots;
     late::settle(row_set, &policy, &mut ledger, stage).await?;
 
     let facts = FileFacts {
@@ -73,7 +70,6 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         counts: count(&facts, state, ledger.warned()),
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
-        waves,
         reason: reason(&file_findings),
         leniency: Leniency {
             softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),

@@ -43,6 +43,8 @@ pub struct Batch {
     pub failure: Option<String>,
     /// When the files of a rehearsal were removed.
     pub files_removed_at: Option<DateTime<Utc>>,
+    /// The batch that took this one's place.
+    pub superseded_by: Option<BatchId>,
 }
 
 /// The columns of [`BatchRow`], in one place for every statement that returns a batch.
@@ -52,7 +54,7 @@ macro_rules! batch_columns {
          content_type, content_encoding, stored_encoding, object_key, sha256, received_bytes, receipt, created_at, \
          received_at, settled_at, published_at, received_records, accepted_records, rejected_records, \
          duplicate_records, unprocessed_records, warned_records, totals, rules_version, rejects_key, \
-         hold_explanation, failure, files_removed_at"
+         hold_explanation, failure, superseded_by, files_removed_at"
     };
 }
 
@@ -90,6 +92,7 @@ struct BatchRow {
     hold_explanation: Option<String>,
     failure: Option<String>,
     files_removed_at: Option<DateTime<Utc>>,
+    superseded_by: Option<BatchId>,
 }
 
 impl TryFrom<BatchRow> for Batch {
@@ -125,6 +128,7 @@ impl TryFrom<BatchRow> for Batch {
             hold_explanation: row.hold_explanation,
             failure: row.failure,
             files_removed_at: row.files_removed_at,
+            superseded_by: row.superseded_by,
         })
     }
 }

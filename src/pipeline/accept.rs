@@ -374,6 +374,7 @@ fn received_batch(
         hold_explanation: None,
         failure: None,
         files_removed_at: None,
+        superseded_by: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! at once, a chunk apart. `verdict` decides; `publish` is transaction C.
 
 mod chunk;
+mod imputed;
 mod judge;
 mod late;
 mod ledger;
@@ -13,6 +14,7 @@ mod quarantine;
 mod rejects;
 mod spill;
 mod stage;
+mod supersede;
 mod tally;
 mod totals;
 mod verdict;

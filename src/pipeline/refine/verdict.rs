@@ -8,6 +8,7 @@ use super::stage::Stage;
 use super::tally::Sample;
 use crate::db::batch_findings::RuleCount;
 use crate::db::batches::Batch;
+use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
@@ -22,16 +23,16 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
-    /// The most snapshots of one account in this batch.
-    pub waves: u32,
     pub reason: Option<String>,
+    /// Under which overrides and with how many constants.
+    pub leniency: Leniency,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, concentration, row_set, file_fault } = reading;
-    let waves = row_set.most_snapshots;
-    late::settle(row_set, &mut ledger, stage).await?;
+    let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
+    let policy = terms.policy(received_on(batch));
+    late::settle(row_set, &policy, &mut ledger, stage).await?;
 
     let facts = FileFacts {
         received: ledger.received,
@@ -47,8 +48,14 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
     let file_findings = match file_fault {
+        // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
-        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
+        None => {
+            let declared = Declared::from(&batch.envelope);
+            let mut findings = check_file(&facts, &declared, terms, received_on(batch));
+            policy.apply_to(&mut findings);
+            findings
+        }
     };
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
@@ -64,8 +71,11 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         counts: count(&facts, state, ledger.warned()),
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
-        waves,
         reason: reason(&file_findings),
+        leniency: Leniency {
+            softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
+            imputed: imputed.to_json(),
+        },
     })
 }
 

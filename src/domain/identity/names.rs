@@ -140,11 +140,9 @@ impl NormalisedName {
         self.words.join(" ")
     }
 
-    /// The words by which a person is told from others of the same name day; the common ones where there are no others.
-    fn telling(&self) -> Vec<&str> {
-        let rare: Vec<&str> =
-            self.words.iter().map(String::as_str).filter(|word| common(word).is_none()).collect();
-        if rare.is_empty() { self.words.iter().map(String::as_str).collect() } else { rare }
+    /// Words that are not given to very many people.
+    fn rare(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).filter(|word| common(word).is_none()).collect()
     }
 }
 
@@ -154,7 +152,12 @@ pub fn contradicts(a: &NormalisedName, b: &NormalisedName) -> bool {
     if !a.latin || !b.latin || a.words.is_empty() || b.words.is_empty() {
         return false;
     }
-    let (of_a, of_b) = (a.telling(), b.telling());
+    let (mut of_a, mut of_b) = (a.rare(), b.rare());
+    if of_a.is_empty() || of_b.is_empty() {
+        // All that one of them has is common: then it has to do.
+        of_a = a.words.iter().map(String::as_str).collect();
+        of_b = b.words.iter().map(String::as_str).collect();
+    }
     let agree = of_a.iter().any(|x| of_b.iter().any(|y| may_be_the_same(x, y)));
     let run_together = of_a.iter().any(|x| b.joined.iter().any(|y| x == y))
         || of_b.iter().any(|y| a.joined.iter().any(|x| x == y));

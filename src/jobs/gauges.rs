@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::db::{batches, jobs, schedules};
+use crate::db::{batches, jobs, obligations, schedules};
+use crate::domain::contract::Dataset;
 use crate::domain::batch::State;
 use crate::error::Result;
 
@@ -31,6 +32,11 @@ async fn update(app: &App) -> Result<()> {
     for state in State::ALL {
         let count = counts.iter().find(|(word, _)| word == state.as_str()).map_or(0, |(_, count)| *count);
         metrics::gauge!("etr_batches", "state" => state.as_str()).set(count as f64);
+    }
+    let missing = obligations::count_missing(&app.db.system).await?;
+    for dataset in Dataset::ALL {
+        let count = missing.iter().find(|(word, _)| word == dataset.as_str()).map_or(0, |(_, count)| *count);
+        metrics::gauge!("etr_obligations_late", "dataset" => dataset.as_str()).set(count as f64);
     }
     for schedule in schedules::list(&app.db.system).await? {
         let failing = if schedule.last_error.is_some() { 1.0 } else { 0.0 };

@@ -26,6 +26,7 @@
 pub mod accept;
 pub mod decode;
 pub mod lifecycle;
+pub mod obligations;
 pub mod pack;
 pub mod refine;
 pub mod schedules;

@@ -52,6 +52,9 @@ pub struct SubmissionQuery {
     /// Sum of `overdue` over all records, in sen (F009).
     #[serde(alias = "sum_overdue")]
     pub sum_overdue_sen: Option<i64>,
+    /// Events: sum of `amount`; applications: sum of `amount_requested`; over all records, in sen (F009).
+    #[serde(alias = "sum_amount")]
+    pub sum_amount_sen: Option<i64>,
     /// Records per status, as `ACTIVE:120,SETTLED:3` (F009).
     pub count_by_status: Option<String>,
     /// Number of this DELTA in your sequence.
@@ -125,6 +128,7 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
         record_count: query.record_count,
         sum_outstanding: query.sum_outstanding_sen.map(Sen),
         sum_overdue: query.sum_overdue_sen.map(Sen),
+        sum_amount: query.sum_amount_sen.map(Sen),
         count_by_status,
         sequence_no: query.sequence_no,
         nil_return: query.nil_return.unwrap_or(false),
@@ -177,8 +181,11 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
 
 fn errors(findings: &[Finding]) -> Vec<FieldProblem> {
     let error = |finding: &Finding| {
-        let text = rule(finding.code).map_or("The envelope breaks this rule.", |rule| rule.message_en);
-        FieldProblem::new(format!("query/{}", parameter_of(finding.code)), finding.code.as_str(), text)
+        FieldProblem::new(
+            format!("query/{}", parameter_of(finding.code)),
+            finding.code.as_str(),
+            rule(finding.code).message_en,
+        )
     };
     findings.iter().map(error).collect()
 }

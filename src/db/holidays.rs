@@ -35,10 +35,11 @@ impl TryFrom<Row> for Change {
 
 /// The calendar as it is known now. Changes are few: some for every year.
 pub async fn calendar(ex: impl PgExecutor<'_>) -> Result<Calendar> {
-    let rows: Vec<Row> =
-        sqlx::query_as("/* holidays.calendar */ SELECT day, state, kind, name FROM holidays ORDER BY day, state")
-            .fetch_all(ex)
-            .await?;
+    let rows: Vec<Row> = sqlx::query_as(
+        "/* holidays.calendar */ SELECT day, state, kind, name FROM holidays ORDER BY day, state",
+    )
+    .fetch_all(ex)
+    .await?;
     Ok(Calendar::new(rows.into_iter().map(Change::try_from).collect::<Result<_>>()?))
 }
 

@@ -70,10 +70,7 @@ pub async fn of_active(ex: impl PgExecutor<'_>) -> Result<Vec<Reporting>> {
 }
 
 /// What one contributor owes how often.
-pub async fn of_contributor(
-    ex: impl PgExecutor<'_>,
-    contributor: ContributorId,
-) -> Result<Vec<Reporting>> {
+pub async fn of_contributor(ex: impl PgExecutor<'_>, contributor: ContributorId) -> Result<Vec<Reporting>> {
     let rows: Vec<Row> = sqlx::query_as(
         "/* reporting.of_contributor */
         SELECT c.contributor_id, c.calendar_state, agreed.dataset, r.cadence, r.starts_on, c.created_at

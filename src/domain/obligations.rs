@@ -74,6 +74,12 @@ impl Facts {
         }
     }
 
+    /// The due date that a batch is held against: none where the obligation is waived or was met without it.
+    pub fn due_for_another(&self) -> Option<NaiveDate> {
+        let met = self.published.is_some_and(|day| day <= self.due_on);
+        (!self.waived && !met).then_some(self.due_on)
+    }
+
     /// Calendar days between the due date and the receipt of what was published in the end, or today while nothing
     /// is; `None` unless it is late.
     pub fn days_late(&self, today: NaiveDate) -> Option<i64> {

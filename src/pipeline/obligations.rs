@@ -96,7 +96,8 @@ async fn write_down(app: &App, obligation: &Obligation, today: NaiveDate) -> Res
     };
     audit::record(&mut *tx, &entry).await?;
     tx.commit().await?;
-    metrics::counter!("etr_obligations_found_late_total", "dataset" => obligation.dataset.as_str()).increment(1);
+    metrics::counter!("etr_obligations_found_late_total", "dataset" => obligation.dataset.as_str())
+        .increment(1);
     tracing::warn!(
         contributor = obligation.slug, dataset = obligation.dataset.as_str(),
         period_end = %obligation.facts.period_end, due_on = %obligation.facts.due_on, "an obligation is late"
@@ -132,7 +133,12 @@ pub struct Arrangement {
 ///
 /// # Errors
 /// `NotFound`; `Unprocessable` for a dataset that is not in the contributor's agreement.
-pub async fn arrange(app: &App, client: ClientId, slug: &str, arranged: &Arrangement) -> Result<ContributorId> {
+pub async fn arrange(
+    app: &App,
+    client: ClientId,
+    slug: &str,
+    arranged: &Arrangement,
+) -> Result<ContributorId> {
     let contributor = contributors::find_by_slug(&app.db.system, slug).await?.ok_or(Error::NotFound)?;
     if !arranged.cadences.keys().all(|dataset| contributor.terms.datasets.contains(dataset)) {
         return Err(Error::unprocessable(

@@ -278,6 +278,7 @@ struct Stage {
     caller: Caller,
     published: String,
     held: String,
+    obligation: String,
 }
 
 impl Stage {
@@ -295,7 +296,9 @@ impl Stage {
         let held = held.id().to_owned();
         // A worker has run everything once.
         schedule::run_due(&eyes.app).await.unwrap();
-        Stage { eyes, caller, published, held }
+        let owed = caller.get("/v1/obligations").await.expect(200).json();
+        let obligation = owed["items"][0]["id"].as_str().unwrap().to_owned();
+        Stage { eyes, caller, published, held, obligation }
     }
 
     /// The batch that an operation is shown with.
@@ -310,6 +313,7 @@ impl Stage {
     async fn send(&self, example: &Example) -> Answer {
         let batch = self.batch_for(&example.operation_id).await;
         let path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
+        let path = path.replace("5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f", &self.obligation);
         let mut request = Request::builder().method(example.method.clone()).uri(path);
         for (name, value) in &example.headers {
             // A key is for one submission: each of the shown bodies is another.

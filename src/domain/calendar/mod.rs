@@ -187,6 +187,11 @@ fn good_friday(year: i32) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(year, 3, 1)?.checked_add_signed(chrono::TimeDelta::days(i64::from(march - 1 - 2)))
 }
 
+/// Days until the table no longer knows the moving holidays; below 0 when that is past.
+pub fn days_left(today: NaiveDate) -> i64 {
+    NaiveDate::from_ymd_opt(LAST_YEAR, 12, 31).map_or(0, |end| (end - today).num_days())
+}
+
 /// Words for the two days of a weekend.
 pub fn weekday_name(day: Weekday) -> &'static str {
     match day {

@@ -43,6 +43,8 @@ pub struct Batch {
     pub failure: Option<String>,
     /// What it was sent for, where its period is owed and it counts for that.
     pub obligation_id: Option<ObligationId>,
+    /// The batch that took this one's place.
+    pub superseded_by: Option<BatchId>,
 }
 
 /// The columns of [`BatchRow`], in one place for every statement that returns a batch.
@@ -52,7 +54,7 @@ macro_rules! batch_columns {
          content_type, content_encoding, stored_encoding, object_key, sha256, received_bytes, receipt, created_at, \
          received_at, settled_at, published_at, received_records, accepted_records, rejected_records, \
          duplicate_records, unprocessed_records, warned_records, totals, rules_version, rejects_key, \
-         hold_explanation, failure, \
+         hold_explanation, failure, superseded_by, \
          (SELECT obligation_id FROM obligations o WHERE o.contributor_id = batches.contributor_id \
             AND o.dataset = batches.dataset AND o.period_end = batches.period_end \
             AND (batches.mode <> 'DELTA' OR batches.dataset <> 'account_snapshot')) AS obligation_id"
@@ -93,6 +95,7 @@ struct BatchRow {
     hold_explanation: Option<String>,
     failure: Option<String>,
     obligation_id: Option<ObligationId>,
+    superseded_by: Option<BatchId>,
 }
 
 impl TryFrom<BatchRow> for Batch {
@@ -128,6 +131,7 @@ impl TryFrom<BatchRow> for Batch {
             hold_explanation: row.hold_explanation,
             failure: row.failure,
             obligation_id: row.obligation_id,
+            superseded_by: row.superseded_by,
         })
     }
 }

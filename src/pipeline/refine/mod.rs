@@ -13,6 +13,7 @@ mod quarantine;
 mod rejects;
 mod spill;
 mod stage;
+mod supersede;
 mod tally;
 mod totals;
 mod verdict;

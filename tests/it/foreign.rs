@@ -97,8 +97,15 @@ async fn two_books(eyes: &TestApp) -> (ContributorId, ContributorId) {
 
 /// Rows in the tables that a first submission leaves empty.
 async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
-    let statements = ["/* test.restrict */ INSERT INTO serving_restrictions
-        (contributor_id, account_ref, kind, case_id, opened_at) VALUES ($1, 'A-1', 'HIDDEN', gen_random_uuid(), now())"];
+    let statements = [
+        "/* test.restrict */ INSERT INTO serving_restrictions (contributor_id, account_ref, kind, case_id, opened_at)
+         VALUES ($1, 'A-1', 'HIDDEN', gen_random_uuid(), now())",
+        "/* test.owe */ INSERT INTO obligations
+            (obligation_id, contributor_id, dataset, period_end, due_on, calendar_state, opened_at)
+         VALUES (gen_random_uuid(), $1, 'account_snapshot', '2026-06-30', '2026-07-07', 'KUL', now())",
+        "/* test.report */ INSERT INTO reporting_cadences (contributor_id, dataset, cadence, starts_on)
+         VALUES ($1, 'application', 'MONTHLY', '2026-06-30')",
+    ];
     for statement in statements {
         sqlx::query(statement).bind(contributor).execute(&eyes.database.pool).await.unwrap();
     }
@@ -114,7 +121,7 @@ async fn row_level_security_alone_holds_the_line() {
     let (ours, theirs) = two_books(&eyes).await;
     let tables = tables_of_contributors(&eyes).await;
     // Credentials and lanes are the system's; a contributor's session sees not even its own.
-    let hidden = ["clients", "lanes"];
+    let hidden = ["clients", "lanes", "reporting_cadences"];
     for table in &tables {
         let mut system = eyes.database.pool.acquire().await.unwrap();
         let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();

@@ -105,6 +105,10 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
          VALUES (gen_random_uuid(), $1, 'account_snapshot', '2026-06-30', '2026-07-07', 'KUL', now())",
         "/* test.report */ INSERT INTO reporting_cadences (contributor_id, dataset, cadence, starts_on)
          VALUES ($1, 'application', 'MONTHLY', '2026-06-30')",
+        "/* test.recall */ INSERT INTO recalls
+            (recall_id, contributor_id, batch_id, state, reason, requested_by, requested_at)
+         SELECT gen_random_uuid(), contributor_id, batch_id, 'requested', 'a wrong book', client_id, now()
+         FROM batches WHERE contributor_id = $1 LIMIT 1",
     ];
     for statement in statements {
         sqlx::query(statement).bind(contributor).execute(&eyes.database.pool).await.unwrap();
@@ -121,7 +125,7 @@ async fn row_level_security_alone_holds_the_line() {
     let (ours, theirs) = two_books(&eyes).await;
     let tables = tables_of_contributors(&eyes).await;
     // Credentials and lanes are the system's; a contributor's session sees not even its own.
-    let hidden = ["clients", "lanes", "reporting_cadences"];
+    let hidden = ["clients", "lanes", "recalls", "reporting_cadences"];
     for table in &tables {
         let mut system = eyes.database.pool.acquire().await.unwrap();
         let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();

@@ -116,7 +116,7 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
 }
 
 fn is_append_only(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "23001")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "23001")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ pub mod page;
 pub mod problem;
 mod profiles;
 pub mod routes;
+mod rule_page;
 mod schedules;
 mod server;
 mod tokens;

@@ -20,9 +20,9 @@ use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, check_policy, check_row};
+use crate::domain::rules::{Code, Concentration, RowContext, RowSet, RowSetOutcome, check_policy, check_row};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
-use crate::privacy::{Keyring, random};
+use crate::privacy::{Keyring, MacPurpose};
 
 /// What a judge sends out while it reads.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub struct Reading {
     pub ledger: Ledger,
     pub totals: Totals,
     pub money: MoneyForms,
+    pub concentration: Concentration,
     /// What the rows say about each other.
     pub row_set: RowSetOutcome,
     /// Why reading stopped before the end, if it did: the file's fault.
@@ -57,6 +58,7 @@ pub struct Judge<'a> {
     ledger: Ledger,
     totals: Totals,
     money: MoneyForms,
+    concentration: Concentration,
     row_set: RowSet<TempFile>,
 }
 
@@ -70,6 +72,7 @@ impl<'a> Judge<'a> {
     ) -> Judge<'a> {
         // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
         let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
+        let [row_set_key, concentration_key] = hash_keys(batch, keys);
         Judge {
             batch,
             terms,
@@ -82,7 +85,8 @@ impl<'a> Judge<'a> {
             ledger: Ledger::default(),
             totals: Totals::default(),
             money: MoneyForms::default(),
-            row_set: RowSet::new(random::bytes(), TempFile::new(temp_dir)),
+            concentration: Concentration::new(concentration_key),
+            row_set: RowSet::new(row_set_key, TempFile::new(temp_dir)),
         }
     }
 
@@ -116,8 +120,8 @@ impl<'a> Judge<'a> {
             self.send(Output::Rejects(frame))?;
         }
         let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
-        let Judge { ledger, totals, money, .. } = self;
-        Ok(Reading { ledger, totals, money, row_set, file_fault })
+        let Judge { ledger, totals, money, concentration, .. } = self;
+        Ok(Reading { ledger, totals, money, concentration, row_set, file_fault })
     }
 
     fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
@@ -134,6 +138,7 @@ impl<'a> Judge<'a> {
         check_row(&record, &self.row, &mut self.findings);
         check_policy(&record, &self.row, &mut self.findings);
         self.totals.add(&record);
+        self.concentration.add(&record);
 
         let rejects = self.findings.iter().any(Finding::rejects);
         if !self.findings.is_empty() {
@@ -199,6 +204,12 @@ impl<'a> Judge<'a> {
     fn send(&self, output: Output) -> Result<(), Fault> {
         self.output.blocking_send(output).map_err(|_| Fault::BrokenOff("the work was given up".into()))
     }
+}
+
+/// Keys for hashes of what a file contains: secret, and the same whenever the same file is judged.
+fn hash_keys(batch: &Batch, keys: &Keyring) -> [[u8; 16]; 2] {
+    let mac = keys.mac(MacPurpose::FileHashes, batch.sha256.as_deref().unwrap_or_default());
+    [1, 17].map(|start| std::array::from_fn(|i| mac[start + i]))
 }
 
 fn sample(record_no: u64, account_ref: Option<String>, finding: &Finding, row: Option<&Row<'_>>) -> Sample {

@@ -21,15 +21,12 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
-    /// The most snapshots of one account in this batch.
-    pub waves: u32,
     pub reason: Option<String>,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, row_set, file_fault } = reading;
-    let waves = row_set.most_snapshots;
+    let Reading { mut ledger, totals, money, concentration, row_set, file_fault } = reading;
     late::settle(row_set, &mut ledger, stage).await?;
 
     let facts = FileFacts {
@@ -41,6 +38,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_overdue: totals.sum_overdue,
         sum_amount: 0,
         count_by_status: totals.count_by_status(),
+        fullest: concentration.fullest(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
@@ -62,7 +60,6 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         counts: count(&facts, state, ledger.warned()),
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
-        waves,
         reason: reason(&file_findings),
     })
 }

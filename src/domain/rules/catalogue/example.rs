@@ -96,7 +96,7 @@ pub struct ExampleSubmission {
     #[schema(value_type = Vec<Object>)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Map<String, Value>>,
-    /// Each row comes so many times, its reference numbered.
+    /// The rows come so many times: every record has a reference of its own, and a person unless they name one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copies: Option<u32>,
     /// The rows are sent as a CSV table instead of NDJSON.

@@ -28,6 +28,7 @@ pub mod field;
 mod file;
 pub mod history;
 pub mod identity;
+mod policy;
 mod policy_content;
 
 pub use catalogue::{
@@ -42,6 +43,7 @@ pub use file::{
     ARREARS_DPD, Absences, Admission, BookFacts, Concentration, Declared, FileFacts, Precedents,
     PublishedBook, check_file, check_precedents, envelope_findings, is_whole_book,
 };
+pub use policy::{Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, may_soften};
 pub use policy_content::check_policy;
 
 #[cfg(test)]

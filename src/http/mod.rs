@@ -24,6 +24,7 @@ pub mod problem;
 mod profiles;
 mod rejects;
 pub mod routes;
+mod rule_page;
 mod schedules;
 mod server;
 mod tokens;

@@ -216,6 +216,16 @@ pub fn rule() -> Value {
     })
 }
 
+/// The rule as it is told by itself.
+pub fn rule_with_example() -> Value {
+    let mut rule = rule();
+    rule["example"] = json!({
+        "breaks": { "dataset": "account_snapshot", "rows": [{ "dpd": 12, "overdue": 0 }] },
+        "passes": { "dataset": "account_snapshot", "rows": [{ "dpd": 12, "overdue": 10_000 }] },
+    });
+    rule
+}
+
 pub fn rules() -> Value {
     json!({ "version": "2026.11.2", "rules": [rule()] })
 }

@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{rehearsals, sweep};
+use crate::pipeline::{obligations, rehearsals, sweep};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -41,6 +41,16 @@ pub const SCHEDULE: &[Scheduled] = &[
         name: "remove_rehearsals",
         every: Duration::from_secs(600),
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: obligations::OPEN_OBLIGATIONS,
+        every: Duration::from_secs(3600),
+        run: |app| async move { obligations::open(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "find_late_obligations",
+        every: Duration::from_secs(600),
+        run: |app| async move { obligations::find_late(&app).await }.boxed(),
     },
 ];
 

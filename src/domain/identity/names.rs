@@ -127,7 +127,7 @@ impl NormalisedName {
         let text = spaced(name);
         let all: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
         let told = without_silent(&all);
-        let joined = told.windows(2).map(|pair| pair.concat()).collect();
+        let joined = told.windows(2).map(<[&str]>::concat).collect();
         let mut words: Vec<String> =
             told.into_iter().map(|word| common(word).unwrap_or(word).to_owned()).collect();
         words.sort_unstable();

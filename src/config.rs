@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -58,6 +59,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("ETR_MAX_RATIO", "100", "most decompressed bytes per received byte, after the first MiB (F004)"),
     ("ETR_REQUEST_SECONDS", "30", "time limit of a request other than an upload"),
     ("ETR_SHUTDOWN_SECONDS", "25", "how long a stopping process lets work finish"),
+    (
+        "ETR_TEMP_DIR",
+        "(the system's)",
+        "directory for unnamed temporary files of keyed hashes: 1.1 GB for a batch of 10 million records, less below; not a RAM disk",
+    ),
     ("ETR_LOG_FORMAT", "json", "json or text"),
     ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
     ("ETR_PG_BIN", "(searched)", "`dev` and tests: folder with the PostgreSQL programs to run privately"),
@@ -113,6 +119,8 @@ pub struct Config {
     pub upload_lease: Duration,
     pub limits: Limits,
     pub shutdown_grace: Duration,
+    /// Where a batch that is too large for memory keeps keyed hashes while it is judged.
+    pub temp_dir: PathBuf,
     pub log_json: bool,
     pub log_filter: String,
 }
@@ -222,6 +230,7 @@ impl Config {
                 25,
                 "a number of seconds",
             )),
+            temp_dir: read.optional("ETR_TEMP_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
             log_json: log_json(&mut read),
             log_filter: log_filter(&mut read),
         };
@@ -320,6 +329,9 @@ fn check(config: &Config, errors: &mut Vec<String>) {
     }
     if config.limits.max_batch_bytes == 0 || config.limits.max_records == 0 || config.limits.max_ratio == 0 {
         errors.push("limits must be greater than zero".into());
+    }
+    if !config.temp_dir.is_dir() {
+        errors.push("ETR_TEMP_DIR must be a directory".into());
     }
     if config.limits.request_timeout.is_zero() {
         errors.push("ETR_REQUEST_SECONDS must be at least 1: with 0 every request would time out".into());

@@ -36,6 +36,9 @@ pub enum Error {
     /// The object store cannot be reached or refused; safe to retry.
     #[error("object store: {0}")]
     Store(String),
+    /// Temporary files cannot be written or read; safe to retry when there is room.
+    #[error("temporary files: {0}")]
+    Disk(String),
     /// Shed on purpose; safe to retry.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
@@ -99,6 +102,9 @@ impl Error {
 
     /// Trouble of ours that may pass: the work is safe to try again.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::DatabaseUnavailable(_) | Error::Store(_) | Error::Overloaded(_))
+        matches!(
+            self,
+            Error::DatabaseUnavailable(_) | Error::Store(_) | Error::Disk(_) | Error::Overloaded(_)
+        )
     }
 }

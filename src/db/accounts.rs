@@ -26,7 +26,8 @@ pub struct Subject {
 /// itself is the error of its own token alone: one person's bad row is not everybody's outage.
 pub type Found = HashMap<Token, Result<Subject>>;
 
-// The columns stand in the order in which `Cursor` reads them.
+// The columns stand in the order in which `Cursor` reads them. An account under dispute (2) is one that its contributor
+// disputes itself: counted, its content not shown. One in review (1) or hidden (3) is not there.
 pub const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
     SELECT i.token, i.subject_id, a.account_ref,
            a.contributor_id, a.holder_role, a.product_type, a.portfolio_type, a.status, a.status_date,
@@ -35,10 +36,10 @@ pub const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
            a.instalments_paid, a.instalments_overdue, a.outstanding_sen, a.overdue_sen, a.dpd,
            a.first_delinquency_date, a.next_due_date, a.next_due_amount_sen, a.write_off_date,
            a.write_off_amount_sen, a.settled_date, a.settlement_type, a.restructured, a.hardship,
-           a.legal_action, a.contributor_dispute,
+           a.legal_action, a.contributor_dispute OR a.serving_state = 2 AS contributor_dispute,
            a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen
       FROM subject_identifiers i
-      LEFT JOIN accounts a ON a.subject_id = i.subject_id
+      LEFT JOIN accounts a ON a.subject_id = i.subject_id AND a.serving_state IN (0, 2)
      WHERE i.token = ANY($1)";
 
 /// Finds the subjects behind the tokens, with their accounts.

@@ -66,6 +66,13 @@ impl TupleWriter {
         self.field(value.as_bytes());
     }
 
+    pub fn optional_text(&mut self, value: Option<&str>) {
+        match value {
+            Some(value) => self.text(value),
+            None => self.null(),
+        }
+    }
+
     pub fn bytea(&mut self, value: Option<&[u8]>) {
         match value {
             Some(value) => self.field(value),

@@ -8,6 +8,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
+use super::columns::snapshot_columns;
 use super::staging::{self, KnownSubject};
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId, SubjectId};
@@ -63,6 +64,10 @@ pub struct Origin<'a> {
     pub batch_id: BatchId,
     pub known_from: DateTime<Utc>,
     pub rules_version: &'a str,
+    /// The batch's place among all publications.
+    pub publication_no: i64,
+    /// The dataset and the version of its contract.
+    pub contract: &'a str,
 }
 
 /// Enters the persons that this batch is the first to name.
@@ -133,78 +138,6 @@ async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
         tracing::info!(rows = adopted, "persons whom another batch named first keep that batch's subject");
     }
     Ok(())
-}
-
-/// The columns of the current snapshot that come from the staged row under the same name.
-macro_rules! snapshot_columns {
-    ($prefix:literal) => {
-        concat!(
-            $prefix,
-            "record_no, ",
-            $prefix,
-            "outstanding_sen, ",
-            $prefix,
-            "overdue_sen, ",
-            $prefix,
-            "original_amount_sen, ",
-            $prefix,
-            "credit_limit_sen, ",
-            $prefix,
-            "instalment_amount_sen, ",
-            $prefix,
-            "next_due_amount_sen, ",
-            $prefix,
-            "write_off_amount_sen, ",
-            $prefix,
-            "as_of_date, ",
-            $prefix,
-            "opened_date, ",
-            $prefix,
-            "status_date, ",
-            $prefix,
-            "maturity_date, ",
-            $prefix,
-            "closed_date, ",
-            $prefix,
-            "first_delinquency_date, ",
-            $prefix,
-            "next_due_date, ",
-            $prefix,
-            "write_off_date, ",
-            $prefix,
-            "settled_date, ",
-            $prefix,
-            "instalments_total, ",
-            $prefix,
-            "instalments_paid, ",
-            $prefix,
-            "instalments_overdue, ",
-            $prefix,
-            "dpd, ",
-            $prefix,
-            "holder_role, ",
-            $prefix,
-            "product_type, ",
-            $prefix,
-            "portfolio_type, ",
-            $prefix,
-            "status, ",
-            $prefix,
-            "payment_frequency, ",
-            $prefix,
-            "settlement_type, ",
-            $prefix,
-            "restructured, ",
-            $prefix,
-            "hardship, ",
-            $prefix,
-            "legal_action, ",
-            $prefix,
-            "contributor_dispute, ",
-            $prefix,
-            "currency"
-        )
-    };
 }
 
 /// Which staged rows a statement takes: the n-th snapshot of each account ($5).

@@ -3,6 +3,7 @@
 //! A temporary table of the worker's own connection: written without WAL, gone with the connection, invisible
 //! to everybody else. A batch that dies leaves nothing to clean.
 
+use futures::stream::BoxStream;
 use sqlx::{FromRow, PgConnection};
 
 use super::copy::TupleWriter;
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::ids::SubjectId;
 
 /// Fields of a staged tuple, in the order of the table.
-pub const FIELDS: i16 = 43;
+pub const FIELDS: i16 = 51;
 
 /// Makes the table at first use of a connection and empties it afterwards.
 pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
@@ -27,6 +28,9 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
             instalment_amount_sen bigint,
             next_due_amount_sen bigint,
             write_off_amount_sen bigint,
+            fees_outstanding_sen bigint,
+            amount_paid_period_sen bigint,
+            last_payment_amount_sen bigint,
             as_of_date date NOT NULL,
             opened_date date NOT NULL,
             status_date date NOT NULL,
@@ -36,6 +40,8 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
             next_due_date date,
             write_off_date date,
             settled_date date,
+            last_payment_date date,
+            oldest_unpaid_due_date date,
             instalments_total integer,
             instalments_paid integer,
             instalments_overdue integer,
@@ -50,8 +56,11 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
             hardship boolean NOT NULL,
             legal_action boolean NOT NULL,
             contributor_dispute boolean NOT NULL,
+            listing_requested boolean NOT NULL,
             account_ref text NOT NULL,
             currency text NOT NULL,
+            evidence_ref text,
+            imputed text[],
             -- The person, as far as this batch is the first to name them: null when the subject is known.
             token bytea NOT NULL,
             new_subject boolean NOT NULL,
@@ -115,6 +124,9 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     tuple.bigint(sen(record.instalment_amount));
     tuple.bigint(sen(record.next_due_amount));
     tuple.bigint(sen(record.write_off_amount));
+    tuple.bigint(sen(record.fees_outstanding));
+    tuple.bigint(sen(record.amount_paid_period));
+    tuple.bigint(sen(record.last_payment_amount));
     tuple.date(Some(record.as_of_date?));
     tuple.date(Some(record.opened_date?));
     tuple.date(Some(record.status_date?));
@@ -124,6 +136,8 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     tuple.date(record.next_due_date);
     tuple.date(record.write_off_date);
     tuple.date(record.settled_date);
+    tuple.date(record.last_payment_date);
+    tuple.date(record.oldest_unpaid_due_date);
     tuple.integer(count(record.instalments_total));
     tuple.integer(count(record.instalments_paid));
     tuple.integer(count(record.instalments_overdue));
@@ -138,8 +152,12 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     tuple.boolean(record.hardship.unwrap_or(false));
     tuple.boolean(record.legal_action.unwrap_or(false));
     tuple.boolean(record.contributor_dispute.unwrap_or(false));
+    tuple.boolean(record.listing_requested.unwrap_or(false));
     tuple.text(record.account_ref?);
     tuple.text(record.currency?);
+    tuple.optional_text(record.evidence_ref);
+    // No contract and no terms have constants: every value was sent.
+    tuple.null();
     Some(())
 }
 
@@ -150,28 +168,30 @@ pub struct StagedRef {
     pub account_ref: String,
 }
 
-/// Takes rows out that a row-set rule rejected or that repeat another.
-pub async fn remove(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<StagedRef>> {
-    let removed = sqlx::query_as(
-        "/* staging.remove */ DELETE FROM staged_accounts s USING unnest($1::bigint[]) AS r (record_no)
-        WHERE s.record_no = r.record_no RETURNING s.record_no, s.account_ref",
+/// Takes the rows out whose bits are set (see `Marks::to_bits`), and gives them back in the order of their numbers, as
+/// they come: there may be millions.
+pub fn remove(connection: &mut PgConnection, bits: Vec<u8>) -> BoxStream<'_, sqlx::Result<StagedRef>> {
+    sqlx::query_as(
+        "/* staging.remove */ WITH removed AS (
+            DELETE FROM staged_accounts WHERE get_bit($1, record_no) = 1 RETURNING record_no, account_ref)
+        SELECT record_no, account_ref FROM removed ORDER BY record_no",
     )
-    .bind(record_nos)
-    .fetch_all(connection)
-    .await?;
-    Ok(removed)
+    .bind(bits)
+    .fetch(connection)
 }
 
-/// The staged rows of the same accounts: what is wrong with an account's primary holder concerns all its holders.
-pub async fn rows_of_same_accounts(connection: &mut PgConnection, record_nos: &[i64]) -> Result<Vec<i64>> {
-    let rows = sqlx::query_scalar(
+/// The staged rows of the same accounts as the rows whose bits are set, these included: what is wrong with an
+/// account's primary holder concerns all its holders.
+pub fn rows_of_same_accounts(
+    connection: &mut PgConnection,
+    bits: Vec<u8>,
+) -> BoxStream<'_, sqlx::Result<i64>> {
+    sqlx::query_scalar(
         "/* staging.rows_of_same_accounts */ SELECT record_no FROM staged_accounts
-        WHERE account_ref IN (SELECT account_ref FROM staged_accounts WHERE record_no = ANY($1))",
+        WHERE account_ref IN (SELECT account_ref FROM staged_accounts WHERE get_bit($1, record_no) = 1)",
     )
-    .bind(record_nos)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
+    .bind(bits)
+    .fetch(connection)
 }
 
 /// Account references of staged rows, for the samples of a report.

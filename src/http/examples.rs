@@ -198,6 +198,23 @@ pub fn schema() -> Value {
     })
 }
 
+pub fn schedule() -> Value {
+    json!({
+        "name": "sweep_abandoned_uploads",
+        "every_seconds": 10,
+        "due_at": "2026-11-24T04:00:10Z",
+        "running": false,
+        "last_started_at": "2026-11-24T04:00:00Z",
+        "last_run_at": "2026-11-24T04:00:00Z",
+        "last_changed": 0,
+        "last_error": null,
+    })
+}
+
+pub fn schedules() -> Value {
+    json!({ "schedules": [schedule()] })
+}
+
 pub fn openapi() -> Value {
     json!({ "openapi": "3.1.0", "info": { "title": "eTR+" }, "paths": {} })
 }

@@ -20,6 +20,7 @@ pub mod page;
 pub mod problem;
 mod profiles;
 pub mod routes;
+mod schedules;
 mod server;
 mod tokens;
 mod wellformed;
@@ -76,6 +77,9 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
+        // Operators.
+        .scoped(Scope::Admin, routes!(schedules::list_schedules))
+        .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

@@ -325,7 +325,9 @@ impl From<Error> for Problem {
             }
             Error::NotFound => Problem::new(Kind::NotFound),
             Error::Unauthenticated { .. } => Problem::new(Kind::Unauthenticated),
-            Error::DatabaseUnavailable(_) | Error::Store(_) => Problem::new(Kind::Unavailable),
+            Error::DatabaseUnavailable(_) | Error::Store(_) | Error::Disk(_) => {
+                Problem::new(Kind::Unavailable)
+            }
             Error::Overloaded(_) => Problem::new(Kind::Overloaded),
             Error::Database(_) | Error::Inconsistent { .. } | Error::Crypto(_) | Error::Internal(_) => {
                 Problem::new(Kind::Internal)

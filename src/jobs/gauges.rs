@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::db::{batches, jobs};
+use crate::db::{batches, jobs, schedules};
 use crate::domain::batch::State;
 use crate::error::Result;
 
@@ -31,6 +31,12 @@ async fn update(app: &App) -> Result<()> {
     for state in State::ALL {
         let count = counts.iter().find(|(word, _)| word == state.as_str()).map_or(0, |(_, count)| *count);
         metrics::gauge!("etr_batches", "state" => state.as_str()).set(count as f64);
+    }
+    for schedule in schedules::list(&app.db.system).await? {
+        let failing = if schedule.last_error.is_some() { 1.0 } else { 0.0 };
+        metrics::gauge!("etr_schedule_late_seconds", "name" => schedule.name.clone())
+            .set(schedule.late_seconds);
+        metrics::gauge!("etr_schedule_failing", "name" => schedule.name).set(failing);
     }
     Ok(())
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::schedule;
 use crate::app::App;
 use crate::db::batches::{self, Step};
 use crate::db::jobs::{self, Lease};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
-use crate::pipeline::{refine, sweep};
+use crate::pipeline::refine;
 use crate::privacy::random;
 
 /// Signs of life in the time of one lease: the lane outlives two that are lost.
 const HEARTBEATS: u32 = 4;
 /// How often an idle slot looks for work that nobody announced.
 const POLL: Duration = Duration::from_millis(500);
-const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Tries of a batch that fails by itself (a panic, a damaged object): then it is a dead letter.
 const MAX_ATTEMPTS: i32 = 3;
 /// Tries of a batch while Postgres or the store are away: some hours, with the delays below.
@@ -38,7 +38,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     for _ in 0..app.config.workers {
         tasks.spawn(slot(Arc::clone(&app), stop.clone()));
     }
-    tasks.spawn(sweeper(Arc::clone(&app), stop.clone()));
+    tasks.spawn(schedule::keep(Arc::clone(&app), stop.clone()));
     let listener = {
         let app = Arc::clone(&app);
         tokio::spawn(async move { app.wake.listen_to_others(app.db.system.clone()).await })
@@ -146,26 +146,14 @@ async fn settle_failure(app: &App, lease: &Lease, error: &Error) -> Result<()> {
     Ok(())
 }
 
-async fn sweeper(app: Arc<App>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        tokio::select! {
-            () = tokio::time::sleep(jittered(SWEEP_EVERY)) => {}
-            () = stop.cancelled() => return,
-        }
-        if let Err(error) = sweep::abandoned_uploads(&app).await {
-            tracing::warn!(%error, "abandoned uploads wait for the next sweep");
-        }
-    }
-}
-
 /// Plus or minus a quarter, so that many processes do not ask in step.
-fn jittered(base: Duration) -> Duration {
+pub(super) fn jittered(base: Duration) -> Duration {
     let [byte] = random::bytes::<1>();
     base * (192 + u32::from(byte) / 2) / 256
 }
 
 /// The error and its sources in one line, for logs and operators.
-fn chain(error: &Error) -> String {
+pub(super) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -28,6 +28,7 @@ pub mod decode;
 pub mod lifecycle;
 pub mod pack;
 pub mod refine;
+pub mod schedules;
 pub mod sweep;
 
 pub mod combiner;

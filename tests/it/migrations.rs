@@ -28,6 +28,14 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_124_000_300,
         "6f04d8ce97e916392061b90a72db67c8ff11a9d0a5a6a8e206ef5611d6e628a6d041aa7aa8409ff697dbe4799ca8ae05",
     ),
+    (
+        20_261_125_000_100,
+        "eefb8f3fdd4be4edea1ac62fc87ab29c70faf59fb6e11d71324012cbee346744812101a4ad681bfe77b874bd80fd3bd4",
+    ),
+    (
+        20_261_125_000_400,
+        "37f3121d3db578118d687e958dd754aa8e5ba0e7372f720f8687f74eaedac0c833493910cb5f87361b4fecbf305104e5",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

@@ -10,17 +10,20 @@
 //! | decoding | F004 to F006, F016 | bytes and columns | where bytes become rows |
 //! | field | V, I | one cell, one identity | `field`, `identity` |
 //! | row | X | the cells of one row | [`check_row`] |
+//! | row | E, A | an event, an application, alone and against its account or its past | `events`, `applications` |
 //! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
 //! | file | the other F rules | counts and totals of one batch | [`check_file`] |
 //! | history | P, X028, X030 | the account's accepted past | [`history::check_history`] |
 //!
 //! [`rule`] tells what a code means and what to do about it, in English and Malay.
 
+pub mod applications;
 mod catalogue;
 mod code;
 mod completeness;
 mod cross_field;
 mod cross_record;
+pub mod events;
 pub mod field;
 mod file;
 pub mod history;
@@ -30,7 +33,7 @@ pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
 pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
-pub use cross_record::{RowSet, RowSetOutcome};
+pub use cross_record::{RowSet, RowSetOutcome, Spill};
 pub use file::{
     ARREARS_DPD, Absences, Admission, BookFacts, Declared, FileFacts, Precedents, PublishedBook, check_file,
     check_precedents, envelope_findings, is_whole_book,

@@ -52,6 +52,9 @@ pub struct SubmissionQuery {
     /// Sum of `overdue` over all records, in sen (F009).
     #[serde(alias = "sum_overdue")]
     pub sum_overdue_sen: Option<i64>,
+    /// Events: sum of `amount`; applications: sum of `amount_requested`; over all records, in sen (F009).
+    #[serde(alias = "sum_amount")]
+    pub sum_amount_sen: Option<i64>,
     /// Records per status, as `ACTIVE:120,SETTLED:3` (F009).
     pub count_by_status: Option<String>,
     /// Number of this DELTA in your sequence.
@@ -125,6 +128,7 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
         record_count: query.record_count,
         sum_outstanding: query.sum_outstanding_sen.map(Sen),
         sum_overdue: query.sum_overdue_sen.map(Sen),
+        sum_amount: query.sum_amount_sen.map(Sen),
         count_by_status,
         sequence_no: query.sequence_no,
         nil_return: query.nil_return.unwrap_or(false),

@@ -26,6 +26,9 @@ pub enum Fault {
     /// Ours, and it passes: the store broke off.
     #[error("{0}")]
     BrokenOff(String),
+    /// Ours, and it passes: there is no room for temporary files, or no directory.
+    #[error("{0}")]
+    Disk(String),
 }
 
 impl Fault {

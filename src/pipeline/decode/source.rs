@@ -154,7 +154,7 @@ fn unpacked(stored: ChannelReader) -> Result<Box<dyn Read>, Fault> {
 /// An error below the received bytes is always ours, whatever library reported it.
 fn ours(error: &std::io::Error) -> Fault {
     match Fault::from_io(error) {
-        fault @ (Fault::Ours(_) | Fault::BrokenOff(_)) => fault,
+        fault @ (Fault::Ours(_) | Fault::BrokenOff(_) | Fault::Disk(_)) => fault,
         Fault::File { .. } => Fault::Ours("the stored object cannot be unpacked".into()),
     }
 }

@@ -9,8 +9,7 @@ use aws_lc_rs::hmac;
 use crate::db::copy::TupleWriter;
 use crate::db::staging;
 use crate::domain::contract::{AccountSnapshot, HolderRole, IdType, SubjectType};
-use crate::domain::finding::Finding;
-use crate::domain::rules::Code;
+use crate::domain::marks::Marks;
 use crate::domain::rules::identity::CheckedIdentity;
 use crate::error::Result;
 use crate::ids::SubjectId;
@@ -129,14 +128,23 @@ pub struct Known {
     pub holders: HashMap<String, SubjectId>,
 }
 
-/// A finding that only the serving store could make, on a record of this chunk.
-pub type LateFinding = (u64, Finding);
+/// The records that the serving store contradicts.
+#[derive(Debug, Default)]
+pub struct Contradicted {
+    /// The account belongs to another primary holder (I015).
+    pub holders: Marks,
+    /// The second identifier leads to another subject (I017).
+    pub identities: Marks,
+}
+
+impl Contradicted {
+    pub fn add_all(&mut self, other: &Contradicted) {
+        self.holders.add_all(&other.holders);
+        self.identities.add_all(&other.identities);
+    }
+}
 
 impl Chunk {
-    pub fn len(&self) -> u64 {
-        self.rows.len() as u64
-    }
-
     pub fn tokens(&self) -> Vec<&[u8]> {
         let mut tokens: Vec<&[u8]> = self
             .rows
@@ -165,26 +173,26 @@ impl Chunk {
         known: &Known,
         names: &SubjectNames,
         keys: &Keyring,
-    ) -> Result<(Vec<u8>, Vec<LateFinding>)> {
+    ) -> Result<(Vec<u8>, Contradicted)> {
         let mut tuple =
             TupleWriter { bytes: Vec::with_capacity(self.accounts.bytes.len() + self.rows.len() * 200) };
-        let mut late = Vec::new();
+        let mut contradicted = Contradicted::default();
         for row in &self.rows {
             let found = known.subjects.get(row.token.as_slice()).copied();
             let subject = found.unwrap_or_else(|| names.propose(&row.token));
             let bound = known.holders.get(&self.text[row.account_ref.clone()]);
             if row.primary_holder && bound.is_some_and(|holder| *holder != subject) {
-                late.push((row.record_no, Finding::whole(Code::I015)));
+                contradicted.holders.set(row.record_no);
             }
             tuple.tuple(staging::FIELDS);
             tuple.uuid(subject.0);
             tuple.bytes.extend_from_slice(&self.accounts.bytes[row.account.clone()]);
             self.write_person(&mut tuple, row, found.is_none(), subject, keys)?;
-            if let Some(finding) = self.write_secondary(&mut tuple, row, subject, known, keys)? {
-                late.push((row.record_no, finding));
+            if !self.write_secondary(&mut tuple, row, subject, known, keys)? {
+                contradicted.identities.set(row.record_no);
             }
         }
-        Ok((tuple.bytes, late))
+        Ok((tuple.bytes, contradicted))
     }
 
     fn write_person(
@@ -213,7 +221,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// A second identifier becomes one more way to the subject, unless it already leads to somebody else (I017).
+    /// A second identifier becomes one more way to the subject. `false` when it already leads to somebody else.
     fn write_secondary(
         &self,
         tuple: &mut TupleWriter,
@@ -221,7 +229,7 @@ impl Chunk {
         subject: SubjectId,
         known: &Known,
         keys: &Keyring,
-    ) -> Result<Option<Finding>> {
+    ) -> Result<bool> {
         let other = row.secondary.as_ref().and_then(|(token, _, _)| known.subjects.get(token.as_slice()));
         match &row.secondary {
             Some((token, id_type, number)) if other.is_none() => {
@@ -231,7 +239,7 @@ impl Chunk {
             }
             _ => (0..3).for_each(|_| tuple.null()),
         }
-        Ok(other.filter(|other| **other != subject).map(|_| Finding::whole(Code::I017)))
+        Ok(other.is_none_or(|other| *other == subject))
     }
 }
 

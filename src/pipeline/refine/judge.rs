@@ -1,12 +1,16 @@
 //! Judging records: decode, V, I and X rules, tokens. Blocking and free of I/O but for its channels: what it
 //! accepts goes out in chunks for the serving store, what it rejects as packed lines.
 
+use std::path::Path;
+
 use tokio::sync::mpsc::Sender;
 
 use super::chunk::{Chunk, ChunkBuilder, Person};
+use super::ledger::Ledger;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
-use super::tally::{Marks, Sample, Tally};
+use super::spill::TempFile;
+use super::tally::Sample;
 use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
@@ -16,7 +20,7 @@ use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, check_row};
+use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, check_row};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::{Keyring, random};
 
@@ -31,18 +35,11 @@ pub enum Output {
 /// Everything that one reading of a batch found out.
 #[derive(Debug)]
 pub struct Reading {
-    /// Records read, readable or not.
-    pub received: u64,
-    /// Records that a field, identity or row rule rejected.
-    pub rejected: u64,
-    /// Of these, the ones that an identity rule rejected (F019).
-    pub identity_rejected: u64,
-    pub tally: Tally,
-    /// Records with a warning that were not rejected.
-    pub warned: Marks,
+    pub ledger: Ledger,
     pub totals: Totals,
     pub money: MoneyForms,
-    pub row_set: RowSet,
+    /// What the rows say about each other.
+    pub row_set: RowSetOutcome,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
@@ -57,7 +54,10 @@ pub struct Judge<'a> {
     findings: Vec<Finding>,
     chunk: ChunkBuilder,
     rejects: RejectWriter,
-    reading: Reading,
+    ledger: Ledger,
+    totals: Totals,
+    money: MoneyForms,
+    row_set: RowSet<TempFile>,
 }
 
 impl<'a> Judge<'a> {
@@ -66,6 +66,7 @@ impl<'a> Judge<'a> {
         terms: &'a Terms,
         keys: &'a Keyring,
         output: &'a Sender<Output>,
+        temp_dir: &Path,
     ) -> Judge<'a> {
         // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
         let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
@@ -78,17 +79,10 @@ impl<'a> Judge<'a> {
             findings: Vec::new(),
             chunk: ChunkBuilder::default(),
             rejects: RejectWriter::default(),
-            reading: Reading {
-                received: 0,
-                rejected: 0,
-                identity_rejected: 0,
-                tally: Tally::default(),
-                warned: Marks::default(),
-                totals: Totals::default(),
-                money: MoneyForms::default(),
-                row_set: RowSet::new(random::bytes()),
-                file_fault: None,
-            },
+            ledger: Ledger::default(),
+            totals: Totals::default(),
+            money: MoneyForms::default(),
+            row_set: RowSet::new(random::bytes(), TempFile::new(temp_dir)),
         }
     }
 
@@ -110,54 +104,50 @@ impl<'a> Judge<'a> {
                     Err(error) => self.unreadable(record_no, &error),
                 }
             });
-        match done {
-            Ok(_) => {}
-            Err(Fault::File { code, detail }) => {
-                self.reading.file_fault = Some(Finding::whole(code).with_detail(detail));
-            }
+        let file_fault = match done {
+            Ok(_) => None,
+            Err(Fault::File { code, detail }) => Some(Finding::whole(code).with_detail(detail)),
             Err(fault) => return Err(fault),
-        }
+        };
         let digest = self.batch.sha256.as_deref().unwrap_or_default();
         source.verify(digest, self.batch.received_bytes.unwrap_or_default() as u64)?;
         self.flush_chunk()?;
         if let Some(frame) = self.rejects.take().map_err(|error| Fault::Ours(error.to_string()))? {
             self.send(Output::Rejects(frame))?;
         }
-        Ok(self.reading)
+        let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
+        let Judge { ledger, totals, money, .. } = self;
+        Ok(Reading { ledger, totals, money, row_set, file_fault })
     }
 
     fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
-        self.reading.received += 1;
+        self.ledger.received += 1;
         self.findings.clear();
         let context = FieldContext {
             terms: self.terms,
             money: self.batch.envelope.money_unit(),
-            money_forms: &self.reading.money,
+            money_forms: &self.money,
         };
         let record = read_snapshot(row, &context, &mut self.findings);
-        let before_identity = self.findings.len();
         let identity = IdentityContext { today: self.row.today };
         let checked = check_identity(&record, &identity, &mut self.findings);
-        let identity_rejects = self.findings[before_identity..].iter().any(Finding::rejects);
         check_row(&record, &self.row, &mut self.findings);
-        self.reading.totals.add(&record);
+        self.totals.add(&record);
 
         let rejects = self.findings.iter().any(Finding::rejects);
         if !self.findings.is_empty() {
             self.count_findings(record_no, row, &record);
         }
         if rejects {
-            self.reading.identity_rejected += u64::from(identity_rejects);
             return self.reject(record_no, row, &record);
         }
         let Some(identity) = checked else {
             return Err(Fault::Ours(format!("record {record_no} passed every rule without an identity")));
         };
-        if !self.findings.is_empty() {
-            self.reading.warned.set(record_no);
-        }
+        self.ledger.keep(record_no, &self.findings);
         let person = Person::new(self.keys, &record, &identity);
-        self.reading.row_set.add(record_no, &record, person.token.subject_bytes());
+        let added = self.row_set.add(record_no, &record, person.token.subject_bytes());
+        added.map_err(|error| Fault::Disk(error.to_string()))?;
         if !self.chunk.add(record_no, &record, &person) {
             return Err(Fault::Ours(format!(
                 "record {record_no} passed every rule without its required fields"
@@ -168,24 +158,24 @@ impl<'a> Judge<'a> {
 
     /// A line that is no row: V002 of the record as a whole.
     fn unreadable(&mut self, record_no: u64, error: &RowError) -> Result<(), Fault> {
-        self.reading.received += 1;
+        self.ledger.received += 1;
         self.findings.clear();
         self.findings.push(Finding::whole(Code::V002).with_detail(error.to_string()));
-        self.reading.tally.record(&self.findings, |finding| sample(record_no, None, finding, None));
-        self.reading.rejected += 1;
+        self.ledger.tally.record(&self.findings, |finding| sample(record_no, None, finding, None));
+        self.ledger.reject(&self.findings);
         let findings = self.findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
         self.write_reject(&RejectLine { record_no, account_ref: None, findings })
     }
 
     fn count_findings(&mut self, record_no: u64, row: &Row<'_>, record: &AccountSnapshot<'_>) {
         let account_ref = shown_ref(record, &self.findings);
-        self.reading
+        self.ledger
             .tally
             .record(&self.findings, |finding| sample(record_no, account_ref.clone(), finding, Some(row)));
     }
 
     fn reject(&mut self, record_no: u64, row: &Row<'_>, record: &AccountSnapshot<'_>) -> Result<(), Fault> {
-        self.reading.rejected += 1;
+        self.ledger.reject(&self.findings);
         let account_ref = shown_ref(record, &self.findings);
         let findings = self.findings.iter().map(|finding| RejectFinding::new(finding, Some(row))).collect();
         self.write_reject(&RejectLine { record_no, account_ref, findings })
@@ -214,8 +204,7 @@ fn sample(record_no: u64, account_ref: Option<String>, finding: &Finding, row: O
     Sample {
         record_no: Some(record_no),
         account_ref,
-        field: finding.field.map(|field| field.name().to_owned()),
         value_masked: finding.field.zip(row).and_then(|(field, row)| mask::masked(row, field)),
-        detail: finding.detail.as_ref().map(ToString::to_string),
+        ..Sample::of_file(finding)
     }
 }

@@ -5,9 +5,12 @@
 
 mod chunk;
 mod judge;
+mod late;
+mod ledger;
 mod mask;
 mod publish;
 mod rejects;
+mod spill;
 mod stage;
 mod tally;
 mod totals;
@@ -90,14 +93,15 @@ async fn read_and_stage(
     let judge = {
         let (app, batch, terms) = (Arc::clone(app), Arc::clone(batch), Arc::clone(terms));
         tokio::task::spawn_blocking(move || {
-            Judge::new(&batch, &terms, &app.keys, &send_output).read(feed, &app.config.limits)
+            let judge = Judge::new(&batch, &terms, &app.keys, &send_output, &app.config.temp_dir);
+            judge.read(feed, &app.config.limits)
         })
     };
     let staged = async {
         while let Some(output) = output.recv().await {
             match output {
                 Output::Chunk(chunk) => stage.chunk(chunk).await?,
-                Output::Rejects(frame) => stage.rejects(&frame).await?,
+                Output::Rejects(frame) => stage.rejects.write(&frame).await?,
             }
         }
         Ok::<_, Error>(())
@@ -111,6 +115,7 @@ async fn read_and_stage(
     reading?.map_err(|fault| match fault {
         Fault::Ours(cause) => Error::Internal(cause),
         Fault::BrokenOff(cause) => Error::Store(cause),
+        Fault::Disk(cause) => Error::Disk(cause),
         Fault::File { code, detail } => Error::Internal(format!("unhandled file fault {code}: {detail}")),
     })
 }

@@ -8,8 +8,8 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
-use crate::db::lineage;
 use crate::db::serving::{self, Origin};
+use crate::db::{journal, lineage};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -22,19 +22,21 @@ pub async fn settle(
     judgement: Judgement,
     mut stage: Stage,
 ) -> Result<()> {
-    let rejects_key = stage.finish_rejects().await?;
+    let rejects_key = stage.rejects.finish().await?;
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
+    let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
     if judgement.state == State::Published {
         let origin = Origin {
             contributor_id: batch.contributor_id,
             batch_id: batch.id,
             known_from: now,
             rules_version: RULES_VERSION,
+            publication_no: journal::next_publication(&mut *tx).await?,
+            contract: &contract,
         };
-        serving::merge_subjects_in_tx(&mut tx).await?;
-        serving::merge_accounts_in_tx(&mut tx, &origin, judgement.waves).await?;
+        merge_in_tx(&mut tx, &origin, judgement.waves).await?;
     }
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
@@ -46,7 +48,7 @@ pub async fn settle(
         tx.rollback().await?;
         return end_job(app, lease).await;
     }
-    record_lineage(&mut tx, batch, &judgement, rejects_key.as_deref(), now).await?;
+    record_lineage(&mut tx, batch, &judgement, (&contract, rejects_key.as_deref()), now).await?;
     let action = format!("batch.{}", judgement.state);
     let batch_id = batch.id.to_string();
     let entry = Entry {
@@ -65,6 +67,14 @@ pub async fn settle(
     count_in_metrics(&judgement);
     app.wake.settled();
     Ok(())
+}
+
+/// The persons, the journal, and what it adds up to.
+async fn merge_in_tx(tx: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
+    serving::merge_subjects_in_tx(tx).await?;
+    journal::record_staged_in_tx(tx, origin).await?;
+    serving::merge_accounts_in_tx(tx, origin, waves).await?;
+    journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
 }
 
 /// A good verdict passes through `accepted`, so that the history shows both steps.
@@ -91,18 +101,18 @@ async fn record_lineage(
     tx: &mut PgConnection,
     batch: &Batch,
     judgement: &Judgement,
-    rejects_key: Option<&str>,
+    (contract, rejects_key): (&str, Option<&str>),
     at: chrono::DateTime<chrono::Utc>,
 ) -> Result<()> {
-    let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
     let mut edges = vec![("bronze_object", batch.object_key.as_str(), "verdict", judgement.state.as_str())];
-    edges.push(("contract", contract.as_str(), "verdict", judgement.state.as_str()));
+    edges.push(("contract", contract, "verdict", judgement.state.as_str()));
     edges.push(("rules", RULES_VERSION, "verdict", judgement.state.as_str()));
     if let Some(key) = rejects_key {
         edges.push(("bronze_object", batch.object_key.as_str(), "reject_file", key));
     }
     if judgement.state == State::Published {
-        edges.push(("bronze_object", batch.object_key.as_str(), "serving_store", "accounts"));
+        edges.push(("bronze_object", batch.object_key.as_str(), "journal", "account_snapshots"));
+        edges.push(("journal", "account_snapshots", "serving_store", "accounts"));
     }
     lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await
 }

@@ -1,12 +1,17 @@
 //! The reject file: one compact JSON line per rejected record, kept packed beside the batch. What a contributor
 //! reads (messages, remedies, NDJSON or CSV) is made from it and from the catalogue when it is asked for.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::mask;
+use crate::app::App;
 use crate::domain::contract::row::Row;
 use crate::domain::contract::{AccountSnapshot, Field};
 use crate::domain::finding::Finding;
+use crate::error::{Error, Result};
+use crate::store::{StorageKey, Upload};
 
 /// One rejected record as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +61,52 @@ pub fn shown_ref(record: &AccountSnapshot<'_>, findings: &[Finding]) -> Option<S
 #[derive(Debug, Default)]
 pub struct RejectWriter {
     plain: Vec<u8>,
+}
+
+/// The reject file of one attempt, uploaded while it is written.
+pub struct RejectFile {
+    app: Arc<App>,
+    key: StorageKey,
+    upload: Option<Upload>,
+    late: RejectWriter,
+}
+
+impl RejectFile {
+    pub fn new(app: &Arc<App>, key: StorageKey) -> RejectFile {
+        RejectFile { app: Arc::clone(app), key, upload: None, late: RejectWriter::default() }
+    }
+
+    /// Appends a packed frame.
+    pub async fn write(&mut self, frame: &[u8]) -> Result<()> {
+        let upload = self.upload.get_or_insert_with(|| self.app.store.upload(&self.key));
+        upload.write(frame).await
+    }
+
+    /// Appends a line of a later stage.
+    pub async fn line(&mut self, line: &RejectLine) -> Result<()> {
+        match self.late.add(line).map_err(|error| packing(&error))? {
+            Some(frame) => self.write(&frame).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Completes the file; its key, if there is one.
+    pub async fn finish(&mut self) -> Result<Option<String>> {
+        if let Some(frame) = self.late.take().map_err(|error| packing(&error))? {
+            self.write(&frame).await?;
+        }
+        match self.upload.take() {
+            None => Ok(None),
+            Some(upload) => {
+                upload.finish().await?;
+                Ok(Some(self.key.to_string()))
+            }
+        }
+    }
+}
+
+fn packing(error: &std::io::Error) -> Error {
+    Error::Internal(format!("packing the reject file: {error}"))
 }
 
 /// Lines that share a frame: small enough to send early, large enough to pack well.

@@ -26,6 +26,19 @@ pub struct Sample {
     pub detail: Option<String>,
 }
 
+impl Sample {
+    /// What can be shown of a finding without a record.
+    pub fn of_file(finding: &Finding) -> Sample {
+        Sample {
+            record_no: None,
+            account_ref: None,
+            field: finding.field.map(|field| field.name().to_owned()),
+            value_masked: None,
+            detail: finding.detail.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Slot {
     records: u64,
@@ -70,6 +83,13 @@ impl Tally {
         }
     }
 
+    /// Counts a finding of many records; `samples` gives examples as long as they are wanted.
+    pub fn add_all(&mut self, finding: &Finding, records: u64, samples: impl Iterator<Item = Sample>) {
+        let slot = &mut self.slots[slot_of(finding)];
+        slot.records += records;
+        slot.samples.extend(samples.take(SAMPLES.saturating_sub(slot.samples.len())));
+    }
+
     /// Whether any finding holds the batch (W*).
     pub fn holds(&self) -> bool {
         self.slots.iter().skip(Severity::Hold as usize).step_by(SEVERITIES.len()).any(|slot| slot.records > 0)
@@ -95,62 +115,22 @@ impl Tally {
     }
 }
 
-/// Which records are marked, a bit each: 10 million records take 1.2 MB.
-#[derive(Debug, Default)]
-pub struct Marks {
-    words: Vec<u64>,
-}
-
-impl Marks {
-    pub fn set(&mut self, record_no: u64) {
-        let word = (record_no / 64) as usize;
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
-        }
-        self.words[word] |= 1 << (record_no % 64);
-    }
-
-    pub fn clear(&mut self, record_no: u64) {
-        if let Some(word) = self.words.get_mut((record_no / 64) as usize) {
-            *word &= !(1 << (record_no % 64));
-        }
-    }
-
-    pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::contract::Field;
 
-    fn no_sample() -> Sample {
-        Sample { record_no: None, account_ref: None, field: None, value_masked: None, detail: None }
-    }
-
     #[test]
     fn a_record_counts_once_for_a_rule() {
         let mut tally = Tally::default();
         let twice = [Finding::at(Code::V001, Field::Outstanding), Finding::at(Code::V001, Field::Overdue)];
-        tally.record(&twice, |_| no_sample());
-        tally.record(&[Finding::at(Code::X007, Field::Dpd).as_warning()], |_| no_sample());
+        tally.record(&twice, Sample::of_file);
+        tally.record(&[Finding::at(Code::X007, Field::Dpd).as_warning()], Sample::of_file);
         let counts: Vec<_> = tally.counts().into_iter().map(|c| (c.code, c.severity, c.records)).collect();
         assert_eq!(counts, [("V001".into(), "R".into(), 1), ("X007".into(), "W".into(), 1)]);
         assert!(!tally.holds());
-        tally.add(&Finding::whole(Code::I016), no_sample);
+        let hold = Finding::whole(Code::I016);
+        tally.add(&hold, || Sample::of_file(&hold));
         assert!(tally.holds());
-    }
-
-    #[test]
-    fn marks_are_a_set() {
-        let mut marks = Marks::default();
-        for n in [1, 64, 65, 1000, 64] {
-            marks.set(n);
-        }
-        marks.clear(65);
-        marks.clear(5000);
-        assert_eq!(marks.count(), 3);
     }
 }

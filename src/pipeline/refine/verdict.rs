@@ -1,21 +1,17 @@
 //! From a reading to a verdict: row-set rules, file rules, counts, and where the batch goes.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::json;
 
-use super::chunk::LateFinding;
 use super::judge::Reading;
-use super::rejects::{RejectFinding, RejectLine};
+use super::late;
 use super::stage::Stage;
-use super::tally::{SAMPLES, Sample, Tally};
+use super::tally::Sample;
 use crate::db::batches::{Batch, RuleCount};
-use crate::db::staging;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::rules::{Code, Declared, FileFacts, check_file};
+use crate::domain::finding::Finding;
+use crate::domain::rules::{Declared, FileFacts, check_file};
 use crate::error::Result;
 
 /// What transaction C writes.
@@ -32,52 +28,18 @@ pub struct Judgement {
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading {
-        received,
-        rejected,
-        identity_rejected,
-        mut tally,
-        mut warned,
-        totals,
-        money,
-        row_set,
-        file_fault,
-    } = reading;
-    let set = row_set.finish();
-    let mut rejected_late: BTreeMap<u64, Vec<Finding>> = set.rejected.into_iter().collect();
-    let mut warnings = set.warnings;
-    for (record_no, finding) in late_findings(stage).await? {
-        if finding.rejects() {
-            rejected_late.entry(record_no).or_default().push(finding);
-        } else {
-            warnings.push((record_no, finding));
-        }
-    }
-    let duplicates: Vec<u64> =
-        set.duplicates.into_iter().filter(|n| !rejected_late.contains_key(n)).collect();
-    let refs = unstage(stage, rejected_late.keys().chain(&duplicates)).await?;
-    let refs = name_samples(stage, refs, &warnings).await?;
-    for (record_no, finding) in &warnings {
-        tally.add(finding, || late_sample(*record_no, refs.get(record_no), finding));
-        if finding.severity == Severity::Warning {
-            warned.set(*record_no);
-        }
-    }
-    let lines = late_lines(&rejected_late, &refs, &mut tally);
-    stage.late_rejects(&lines).await?;
-    for record_no in rejected_late.keys().chain(&duplicates) {
-        warned.clear(*record_no);
-    }
+    let Reading { mut ledger, totals, money, row_set, file_fault } = reading;
+    let waves = row_set.most_snapshots;
+    late::settle(row_set, &mut ledger, stage).await?;
 
-    let identity_late =
-        rejected_late.values().filter(|all| all.iter().any(is_identity_reject)).count() as u64;
     let facts = FileFacts {
-        received,
-        rejected: rejected + rejected_late.len() as u64,
-        rejected_by_identity: identity_rejected + identity_late,
-        duplicate: duplicates.len() as u64,
+        received: ledger.received,
+        rejected: ledger.rejected,
+        rejected_by_identity: ledger.rejected_by_identity,
+        duplicate: ledger.duplicate,
         sum_outstanding: totals.sum_outstanding,
         sum_overdue: totals.sum_overdue,
+        sum_amount: 0,
         count_by_status: totals.count_by_status(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
@@ -87,9 +49,9 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
     };
     for finding in &file_findings {
-        tally.add(finding, || file_sample(finding));
+        ledger.tally.add(finding, || Sample::of_file(finding));
     }
-    let holds = tally.holds() && batch.hold_explanation.is_none();
+    let holds = ledger.tally.holds() && batch.hold_explanation.is_none();
     let state = match file_findings.iter().any(Finding::rejects) {
         true => State::Rejected,
         false if holds => State::OnHold,
@@ -97,27 +59,12 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     };
     Ok(Judgement {
         state,
-        counts: count(&facts, state, warned.count()),
-        findings: tally.counts(),
+        counts: count(&facts, state, ledger.warned()),
+        findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
-        waves: set.most_snapshots,
+        waves,
         reason: reason(&file_findings),
     })
-}
-
-/// What the serving store contradicted. An account that belongs to somebody else (I015) is refused with all its
-/// holders, as it is when the file contradicts itself.
-async fn late_findings(stage: &mut Stage) -> Result<Vec<LateFinding>> {
-    let mut late = std::mem::take(&mut stage.late);
-    let bound: BTreeSet<i64> =
-        late.iter().filter(|(_, finding)| finding.code == Code::I015).map(|(n, _)| *n as i64).collect();
-    if !bound.is_empty() {
-        let records: Vec<i64> = bound.iter().copied().collect();
-        let rows = staging::rows_of_same_accounts(&mut stage.connection, &records).await?;
-        let others = rows.into_iter().filter(|row| !bound.contains(row));
-        late.extend(others.map(|row| (row as u64, Finding::whole(Code::I015))));
-    }
-    Ok(late)
 }
 
 /// Conservation: good records of a batch that is not published are `unprocessed`, never rejected.
@@ -136,74 +83,6 @@ fn count(facts: &FileFacts, state: State, warned: u64) -> Counts {
 
 fn received_on(batch: &Batch) -> chrono::NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
-}
-
-/// Takes records out of staging; gives back their account references.
-async fn unstage<'n>(
-    stage: &mut Stage,
-    record_nos: impl Iterator<Item = &'n u64>,
-) -> Result<BTreeMap<u64, String>> {
-    let record_nos: Vec<i64> = record_nos.map(|n| *n as i64).collect();
-    if record_nos.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let removed = staging::remove(&mut stage.connection, &record_nos).await?;
-    Ok(removed.into_iter().map(|row| (row.record_no as u64, row.account_ref)).collect())
-}
-
-/// Adds the references of the records that the report shows as samples: the first few of each warning.
-async fn name_samples(
-    stage: &mut Stage,
-    mut refs: BTreeMap<u64, String>,
-    warnings: &[(u64, Finding)],
-) -> Result<BTreeMap<u64, String>> {
-    let mut shown: BTreeMap<Code, Vec<i64>> = BTreeMap::new();
-    for (record_no, finding) in warnings {
-        let records = shown.entry(finding.code).or_default();
-        if records.len() < SAMPLES {
-            records.push(*record_no as i64);
-        }
-    }
-    let records: Vec<i64> = shown.into_values().flatten().collect();
-    if !records.is_empty() {
-        let rows = staging::account_refs(&mut stage.connection, &records).await?;
-        refs.extend(rows.into_iter().map(|row| (row.record_no as u64, row.account_ref)));
-    }
-    Ok(refs)
-}
-
-fn late_lines(
-    rejected: &BTreeMap<u64, Vec<Finding>>,
-    refs: &BTreeMap<u64, String>,
-    tally: &mut Tally,
-) -> Vec<RejectLine> {
-    let line = |(record_no, findings): (&u64, &Vec<Finding>)| {
-        tally.record(findings, |finding| late_sample(*record_no, refs.get(record_no), finding));
-        RejectLine {
-            record_no: *record_no,
-            account_ref: refs.get(record_no).cloned(),
-            findings: findings.iter().map(|finding| RejectFinding::new(finding, None)).collect(),
-        }
-    };
-    rejected.iter().map(line).collect()
-}
-
-fn is_identity_reject(finding: &Finding) -> bool {
-    finding.rejects() && finding.code.as_str().starts_with('I')
-}
-
-fn late_sample(record_no: u64, account_ref: Option<&String>, finding: &Finding) -> Sample {
-    Sample { record_no: Some(record_no), account_ref: account_ref.cloned(), ..file_sample(finding) }
-}
-
-fn file_sample(finding: &Finding) -> Sample {
-    Sample {
-        record_no: None,
-        account_ref: None,
-        field: finding.field.map(|field| field.name().to_owned()),
-        value_masked: None,
-        detail: finding.detail.as_ref().map(ToString::to_string),
-    }
 }
 
 /// Declared beside recomputed, as the report shows them. Sums are sen.

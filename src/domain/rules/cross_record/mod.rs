@@ -1,11 +1,15 @@
 //! Cross-record rules S001 to S005, with I016 and the in-file half of I015 (`domain.md` 6.2): what the rows
 //! of one batch say about each other.
 //!
-//! Rows are added one by one and judged at the end, because the last row may contradict the first. Only a
-//! compact [`Entry`] per row stays in memory: keyed hashes and a few facts, no text and no identifier. The
-//! key keeps anybody who does not know it from building rows whose hashes collide.
+//! Rows are added one by one and judged at the end, because the last row may contradict the first. What is kept of
+//! a row is compact: keyed hashes and a few facts, no text and no identifier. The key keeps anybody who does not know
+//! it from building rows whose hashes collide.
 //!
-//! The answer is a function of the set of rows, never of their order. The stages are:
+//! Memory is bounded whatever the file: rows wait in partitions, by the hash of their account and by their subject,
+//! and go to a [`Spill`] when they are many; one partition after the other is judged, and the outcome is a bit per
+//! record.
+//!
+//! The answer is a function of the set of rows, never of their order or of the partitions. The stages are:
 //!
 //! 1. S001 one holder's account twice for one day: equal rows collapse to the first, contradicting rows all go;
 //! 2. S003 and S004 the holders of one account on one day: exactly one PRIMARY, and all tell the same facts;
@@ -16,256 +20,222 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::domain::contract::{AccountSnapshot, Field, HolderRole};
-use crate::domain::finding::Finding;
+use crate::domain::contract::{AccountSnapshot, HolderRole};
+use crate::domain::marks::{Marked, Marks};
 
 use super::Code;
 
 mod fingerprint;
+mod partitions;
+mod stages;
+
+pub use partitions::Spill;
 
 use fingerprint::Fingerprinter;
-
-/// More rows than this of one subject in one batch look like a dummy identifier (I016).
-const MOST_ROWS_OF_A_SUBJECT: usize = 50;
+use partitions::{Capacity, Kept, Partitions};
 
 /// What the rows of a batch say about each other; see the module for the stages.
 ///
-/// Every list is sorted by record number, and every list of findings by code.
+/// Findings are sorted by code, and each is about at least one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowSetOutcome {
-    /// Rows that are rejected, with the findings that reject them.
-    pub rejected: Vec<(u64, Vec<Finding>)>,
+    /// Findings that reject their records.
+    pub rejected: Vec<Marked>,
     /// Rows that repeat an earlier row word for word; neither accepted nor rejected.
-    pub duplicates: Vec<u64>,
+    pub duplicates: Marks,
     /// Findings about rows that stay: warnings, and I016, which holds the batch.
-    pub warnings: Vec<(u64, Finding)>,
+    pub warnings: Vec<Marked>,
     /// The most days for which the batch has one holder's account; 0 for a batch without rows.
     pub most_snapshots: u32,
 }
 
-/// Collects the rows of one batch that passed the rules about single rows. Takes less than 100 bytes a row.
+/// Collects the rows of one batch that passed the rules about single rows.
 #[derive(Debug)]
-pub struct RowSet {
+pub struct RowSet<S> {
     fingerprinter: Fingerprinter,
-    entries: Vec<Entry>,
+    capacity: Capacity,
+    by_account: Partitions,
+    by_subject: Partitions,
+    waiting: usize,
+    spill: S,
+    spilled_bytes: u64,
 }
 
-/// What is remembered of one row.
+/// What the stages about accounts need of a row.
 #[derive(Clone, Debug)]
-struct Entry {
+struct AccountRow {
+    record_no: u64,
     /// Keyed 128-bit hash of account_ref.
     account: [u64; 2],
     /// The first 16 bytes of the keyed token of the primary identifier.
-    subject: [u8; 16],
-    record_no: u64,
+    subject: [u64; 2],
     /// Hash of all fields but the primary identifier: equal for rows of one subject that say the same.
     content: u64,
     /// Hash of all fields but the subject block: equal for holders who tell the same of the account.
     facts: u64,
-    /// Hash of product, opening day and original amount; zero when one of them is not stated.
-    origin: u64,
     /// as_of_date as days of the common era.
     as_of: i32,
     /// One more than the product's position in its list; zero when it is not stated.
     product: u8,
     primary: bool,
-    marks: u16,
 }
 
-const _: () = assert!(size_of::<Entry>() <= 80, "memory per row is a promise");
-
-/// What the stages found, one bit each; a mark of [`REJECTING`] takes the row out.
-mod mark {
-    pub const DUPLICATE: u16 = 1;
-    pub const I015: u16 = 1 << 1;
-    pub const S001: u16 = 1 << 2;
-    pub const S003: u16 = 1 << 3;
-    pub const S004: u16 = 1 << 4;
-    pub const I016: u16 = 1 << 5;
-    pub const S001_KEPT: u16 = 1 << 6;
-    pub const S002: u16 = 1 << 7;
-    pub const S005: u16 = 1 << 8;
+/// What the stages about subjects need of a row.
+#[derive(Clone, Debug)]
+struct SubjectRow {
+    record_no: u64,
+    subject: [u64; 2],
+    /// Half of the account's hash: enough to tell a subject's accounts apart.
+    account: u64,
+    /// Hash of product, opening day and original amount; zero when one of them is not stated.
+    origin: u64,
 }
 
-/// Marks that reject, with their findings, in the order of the codes.
-const REJECTING: [(u16, Code, Field); 4] = [
-    (mark::I015, Code::I015, Field::AccountRef),
-    (mark::S001, Code::S001, Field::AccountRef),
-    (mark::S003, Code::S003, Field::HolderRole),
-    (mark::S004, Code::S004, Field::AccountRef),
-];
+impl Kept for AccountRow {
+    const BYTES: usize = 62;
 
-/// Marks on rows that stay, with their findings, in the order of the codes.
-const STAYING: [(u16, Code, Field); 4] = [
-    (mark::I016, Code::I016, Field::IdNumber),
-    (mark::S001_KEPT, Code::S001, Field::AccountRef),
-    (mark::S002, Code::S002, Field::AccountRef),
-    (mark::S005, Code::S005, Field::ProductType),
-];
+    fn spread(&self) -> u64 {
+        self.account[0]
+    }
 
-impl RowSet {
+    fn record_no(&self) -> u64 {
+        self.record_no
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let [account, rest_of_account] = self.account;
+        let [subject, rest_of_subject] = self.subject;
+        let words =
+            [self.record_no, account, rest_of_account, subject, rest_of_subject, self.content, self.facts];
+        words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        out.extend_from_slice(&self.as_of.to_le_bytes());
+        out.extend_from_slice(&[self.product, u8::from(self.primary)]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<AccountRow> {
+        let (words, rest) = words_of::<7>(bytes)?;
+        let [record_no, account, rest_of_account, subject, rest_of_subject, content, facts] = words;
+        let (as_of, rest) = rest.split_first_chunk()?;
+        let [product, primary] = rest.try_into().ok()?;
+        Some(AccountRow {
+            record_no,
+            account: [account, rest_of_account],
+            subject: [subject, rest_of_subject],
+            content,
+            facts,
+            as_of: i32::from_le_bytes(*as_of),
+            product,
+            primary: primary != 0,
+        })
+    }
+}
+
+impl Kept for SubjectRow {
+    const BYTES: usize = 40;
+
+    fn spread(&self) -> u64 {
+        self.subject[0]
+    }
+
+    fn record_no(&self) -> u64 {
+        self.record_no
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let [subject, rest_of_subject] = self.subject;
+        let words = [self.record_no, subject, rest_of_subject, self.account, self.origin];
+        words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+    }
+
+    fn read(bytes: &[u8]) -> Option<SubjectRow> {
+        let ([record_no, subject, rest_of_subject, account, origin], _) = words_of(bytes)?;
+        Some(SubjectRow { record_no, subject: [subject, rest_of_subject], account, origin })
+    }
+}
+
+/// The first words of some bytes, and the bytes after them.
+fn words_of<const N: usize>(mut bytes: &[u8]) -> Option<([u64; N], &[u8])> {
+    let mut words = [0; N];
+    for word in &mut words {
+        let (first, rest) = bytes.split_first_chunk()?;
+        (*word, bytes) = (u64::from_le_bytes(*first), rest);
+    }
+    Some((words, bytes))
+}
+
+impl<S: Spill> RowSet<S> {
     /// An empty set. `seed` is a secret of the run, fresh or derived; the outcome does not depend on it.
-    pub fn new(seed: [u8; 16]) -> RowSet {
-        RowSet { fingerprinter: Fingerprinter::new(&seed), entries: Vec::new() }
+    pub fn new(seed: [u8; 16], spill: S) -> RowSet<S> {
+        RowSet::with_capacity(seed, spill, Capacity::USUAL)
+    }
+
+    fn with_capacity(seed: [u8; 16], spill: S, capacity: Capacity) -> RowSet<S> {
+        RowSet {
+            fingerprinter: Fingerprinter::new(&seed),
+            capacity,
+            by_account: Partitions::new(capacity.partitions),
+            by_subject: Partitions::new(capacity.partitions),
+            waiting: 0,
+            spill,
+            spilled_bytes: 0,
+        }
     }
 
     /// Adds a row that passed the rules about single rows; `subject` is the first 16 bytes of the keyed
     /// token of its primary identifier. Such a row has an account_ref and an as_of_date (V001); one that
     /// lacks them has nothing to be compared by and is left out.
-    pub fn add(&mut self, record_no: u64, record: &AccountSnapshot<'_>, subject: [u8; 16]) {
-        let (Some(account_ref), Some(as_of)) = (record.account_ref, record.as_of_date) else { return };
+    ///
+    /// # Errors
+    /// Only those of the spill; the set is of no use afterwards.
+    pub fn add(
+        &mut self,
+        record_no: u64,
+        record: &AccountSnapshot<'_>,
+        subject: [u8; 16],
+    ) -> Result<(), S::Error> {
+        let (Some(account_ref), Some(as_of)) = (record.account_ref, record.as_of_date) else { return Ok(()) };
         let prints = self.fingerprinter.of(record);
-        self.entries.push(Entry {
-            account: self.fingerprinter.of_text(account_ref),
-            subject,
+        let account = self.fingerprinter.of_text(account_ref);
+        let subject = u128::from_le_bytes(subject);
+        let subject = [subject as u64, (subject >> 64) as u64];
+        self.by_account.add(&AccountRow {
             record_no,
+            account,
+            subject,
             content: prints.content,
             facts: prints.facts,
-            origin: prints.origin,
             as_of: NaiveDate::num_days_from_ce(&as_of),
             product: record.product_type.map_or(0, |product| product as u8 + 1),
             // Contract v1: a row that names no role is the primary holder's.
             primary: record.holder_role.is_none_or(|role| role == HolderRole::Primary),
-            marks: 0,
         });
-    }
-
-    /// The number of rows added so far.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.by_subject.add(&SubjectRow { record_no, subject, account: account[0], origin: prints.origin });
+        self.waiting += 1;
+        if self.waiting >= self.capacity.waiting_rows {
+            self.by_account.spill(&mut self.spill, &mut self.spilled_bytes)?;
+            self.by_subject.spill(&mut self.spill, &mut self.spilled_bytes)?;
+            self.waiting = 0;
+        }
+        Ok(())
     }
 
     /// Judges the whole set.
-    pub fn finish(mut self) -> RowSetOutcome {
-        let entries = &mut self.entries[..];
-
-        entries.sort_unstable_by_key(|e| (e.account, e.as_of, e.subject, e.record_no));
-        each_group(entries, |e| (e.account, e.as_of, e.subject), collapse_duplicates);
-        let kept = keep(entries);
-        kept.sort_unstable_by_key(|e| (e.account, e.as_of));
-        each_group(kept, |e| (e.account, e.as_of), agree_on_the_account);
-        let kept = keep(kept);
-        kept.sort_unstable_by_key(|e| e.account);
-        each_group(kept, |e| e.account, keep_one_primary_subject);
-
-        let kept = keep(kept);
-        kept.sort_unstable_by_key(|e| e.account);
-        each_group(kept, |e| e.account, warn_of_several_products);
-        kept.sort_unstable_by_key(|e| (e.subject, e.origin));
-        each_group(kept, |e| (e.subject, e.origin), warn_of_twin_accounts);
-        each_group(kept, |e| e.subject, hold_a_crowded_subject);
-
-        kept.sort_unstable_by_key(|e| (e.account, e.subject));
-        let most =
-            kept.chunk_by(|a, b| (a.account, a.subject) == (b.account, b.subject)).map(<[Entry]>::len).max();
-        let most_snapshots = most.unwrap_or(0) as u32;
-        RowSetOutcome { most_snapshots, ..outcome(self.entries) }
-    }
-}
-
-/// S001. The group is one holder's account on one day, in the order of record numbers.
-fn collapse_duplicates(group: &mut [Entry]) {
-    let Some((first, others)) = group.split_first_mut() else { return };
-    if others.is_empty() {
-        return;
-    }
-    if others.iter().all(|e| e.content == first.content) {
-        first.marks |= mark::S001_KEPT;
-        others.iter_mut().for_each(|e| e.marks |= mark::DUPLICATE);
-    } else {
-        group.iter_mut().for_each(|e| e.marks |= mark::S001);
-    }
-}
-
-/// S003 and S004. The group is one account on one day, one row per holder.
-fn agree_on_the_account(group: &mut [Entry]) {
-    let primaries = group.iter().filter(|e| e.primary).count();
-    let facts_differ = group.iter().any(|e| e.facts != group[0].facts);
-    let mut marks = 0;
-    if primaries != 1 {
-        marks |= mark::S003;
-    }
-    if facts_differ {
-        marks |= mark::S004;
-    }
-    group.iter_mut().for_each(|e| e.marks |= marks);
-}
-
-/// I015 within the batch. The group is one account over all its days.
-fn keep_one_primary_subject(group: &mut [Entry]) {
-    let mut subjects = group.iter().filter(|e| e.primary).map(|e| e.subject);
-    let first = subjects.next();
-    if subjects.any(|subject| Some(subject) != first) {
-        group.iter_mut().for_each(|e| e.marks |= mark::I015);
-    }
-}
-
-/// S005. The group is one account over all its days.
-fn warn_of_several_products(group: &mut [Entry]) {
-    if group.iter().any(|e| e.product != group[0].product) {
-        group.iter_mut().for_each(|e| e.marks |= mark::S005);
-    }
-}
-
-/// S002. The group is one subject's rows of one product, opening day and original amount.
-fn warn_of_twin_accounts(group: &mut [Entry]) {
-    let stated = group[0].origin != 0;
-    if stated && group.iter().any(|e| e.account != group[0].account) {
-        group.iter_mut().for_each(|e| e.marks |= mark::S002);
-    }
-}
-
-/// I016. The group is one subject's rows; the first of them stands for all.
-fn hold_a_crowded_subject(group: &mut [Entry]) {
-    if group.len() > MOST_ROWS_OF_A_SUBJECT
-        && let Some(first) = group.iter_mut().min_by_key(|e| e.record_no)
-    {
-        first.marks |= mark::I016;
-    }
-}
-
-/// Calls `judge` for every run of neighbours with the same key; `entries` are sorted by it.
-fn each_group<K: PartialEq>(entries: &mut [Entry], key: impl Fn(&Entry) -> K, judge: impl Fn(&mut [Entry])) {
-    entries.chunk_by_mut(|a, b| key(a) == key(b)).for_each(judge);
-}
-
-/// Moves the rows that are still in to the front and returns them.
-fn keep(entries: &mut [Entry]) -> &mut [Entry] {
-    let out = REJECTING.iter().fold(mark::DUPLICATE, |marks, (mark, ..)| marks | mark);
-    entries.sort_unstable_by_key(|e| e.marks & out != 0);
-    let count = entries.partition_point(|e| e.marks & out == 0);
-    &mut entries[..count]
-}
-
-/// Turns marks into findings, in the order of the record numbers.
-fn outcome(mut entries: Vec<Entry>) -> RowSetOutcome {
-    let mut outcome = RowSetOutcome::default();
-    entries.retain(|e| e.marks != 0);
-    entries.sort_unstable_by_key(|e| e.record_no);
-    for entry in entries {
-        let marked = |(mark, code, field): &(u16, Code, Field)| {
-            (entry.marks & mark != 0).then(|| Finding::at(*code, *field))
-        };
-        let rejecting: Vec<Finding> = REJECTING.iter().filter_map(marked).collect();
-        if !rejecting.is_empty() {
-            outcome.rejected.push((entry.record_no, rejecting));
-        } else if entry.marks & mark::DUPLICATE != 0 {
-            outcome.duplicates.push(entry.record_no);
-        } else {
-            let staying = STAYING.iter().filter_map(marked).map(|finding| match finding.code {
-                // Equal rows collapse: nothing is lost, so the rule only warns.
-                Code::S001 => finding.as_warning(),
-                _ => finding,
-            });
-            outcome.warnings.extend(staying.map(|finding| (entry.record_no, finding)));
+    ///
+    /// # Errors
+    /// Only those of the spill.
+    pub fn finish(self) -> Result<RowSetOutcome, S::Error> {
+        let mut verdicts = stages::Verdicts::default();
+        for partition in self.by_account.into_readers(&self.spill, self.capacity) {
+            stages::judge_accounts(&partition?, self.capacity, &mut verdicts)?;
         }
+        for partition in self.by_subject.into_readers(&self.spill, self.capacity) {
+            stages::judge_subjects(&partition?, self.capacity, &mut verdicts)?;
+        }
+        Ok(verdicts.into_outcome())
     }
-    outcome
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

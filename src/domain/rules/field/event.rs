@@ -43,12 +43,16 @@ pub fn read_event<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{BufRead, BufReader};
+
     use serde_json::{Value, json};
 
     use super::super::MoneyForms;
     use super::*;
     use crate::domain::contract::ndjson::NdjsonReader;
     use crate::domain::contract::{MoneyUnit, Terms, spec};
+    use crate::domain::rules::events::check_event;
 
     /// A payment, with some fields set anew; null takes a field away.
     fn read(changes: &Value) -> String {
@@ -93,5 +97,39 @@ mod tests {
         assert_eq!(read(&json!({"event_type": "PAID"})), "V004 R event_type");
         assert_eq!(read(&json!({"event_id": "E 1"})), "V003 R event_id");
         assert_eq!(read(&json!({"channel": "FPX"})), "");
+    }
+
+    /// 18,183 real payments with computed identities, kept outside the repository for their licence.
+    #[test]
+    fn the_payments_of_a_real_lender_are_late_by_the_calendar() {
+        let file = "shared/data/canonical/superlender.events.ndjson.gz";
+        let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let Some(path) = place.ancestors().map(|folder| folder.join(file)).find(|path| path.exists()) else {
+            println!("not checked: {file} is not here");
+            return;
+        };
+        let lines = BufReader::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
+        let (terms, money_forms) = (Terms::default(), MoneyForms::default());
+        let context = FieldContext { terms: &terms, money: MoneyUnit::Sen, money_forms: &money_forms };
+        let mut reader = NdjsonReader::new(&spec::REPAYMENT_EVENT);
+        let (mut late, mut sum, mut rows_by_code) = (Vec::new(), 0, BTreeMap::new());
+        for line in lines.lines() {
+            let line = line.unwrap();
+            let row = reader.read(line.as_bytes()).unwrap();
+            let mut findings = Vec::new();
+            let event = read_event(&row, &context, &mut findings);
+            check_event(&event, "2017-12-31".parse().unwrap(), &mut findings);
+            late.push(event.days_late().unwrap());
+            sum += event.amount.map_or(0, |amount| amount.0);
+            for finding in findings {
+                *rows_by_code.entry(finding.code).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(rows_by_code, BTreeMap::from([(Code::V001, 2_894), (Code::E008, 17)]));
+        let count = |which: fn(i64) -> bool| late.iter().filter(|days| which(**days)).count();
+        let counts = [count(|d| d > 0), count(|d| d == 0), count(|d| d < 0), count(|d| d > 30)];
+        assert_eq!(counts, [3_161, 3_391, 11_631, 123]);
+        assert_eq!((late.iter().max(), late.iter().min()), (Some(&351), Some(&-32)));
+        assert_eq!(sum, 28_457_138_660);
     }
 }

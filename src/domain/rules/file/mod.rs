@@ -36,6 +36,8 @@ pub struct Declared {
     pub record_count: Option<u64>,
     pub sum_outstanding: Option<Sen>,
     pub sum_overdue: Option<Sen>,
+    /// Of events their amounts, of applications what they ask for.
+    pub sum_amount: Option<Sen>,
     /// Records per status; a status that is left out is declared to have none.
     pub count_by_status: Option<BTreeMap<AccountStatus, u64>>,
 }
@@ -54,6 +56,7 @@ impl Declared {
             record_count: None,
             sum_outstanding: None,
             sum_overdue: None,
+            sum_amount: None,
             count_by_status: None,
         }
     }
@@ -70,6 +73,7 @@ impl From<&Envelope> for Declared {
             record_count: envelope.record_count,
             sum_outstanding: envelope.sum_outstanding,
             sum_overdue: envelope.sum_overdue,
+            sum_amount: envelope.sum_amount,
             count_by_status: envelope.count_by_status.clone(),
             ..Declared::new(envelope.dataset, envelope.mode, Some(envelope.period_end))
         }
@@ -105,6 +109,8 @@ pub struct FileFacts {
     pub sum_outstanding: i128,
     /// In sen, over all readable records, rejected ones and negative values included.
     pub sum_overdue: i128,
+    /// In sen, over all readable records: of events their amounts, of applications what they ask for.
+    pub sum_amount: i128,
     /// Over all readable records, rejected ones included.
     pub count_by_status: BTreeMap<AccountStatus, u64>,
 }
@@ -185,6 +191,7 @@ pub fn f009(facts: &FileFacts, declared: &Declared) -> Vec<Finding> {
     let sums = [
         (Field::Outstanding, "sum_outstanding_sen", declared.sum_outstanding, facts.sum_outstanding),
         (Field::Overdue, "sum_overdue_sen", declared.sum_overdue, facts.sum_overdue),
+        (Field::Amount, "sum_amount_sen", declared.sum_amount, facts.sum_amount),
     ];
     let mut findings: Vec<Finding> = sums
         .into_iter()

@@ -1,0 +1,154 @@
+//! The schedule: functions that run at an interval, each in one process at a time, wherever a worker runs.
+//!
+//! A function is a line of [`SCHEDULE`]. It must be safe to run twice, also at once (a process that was thought dead
+//! may finish), and it ends within [`MAX_RUN`]: work that may be more goes in bounded portions, and what is left is
+//! found again at the next run. It changes things by the app's clock; only when it runs goes by the database's.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::runner::{chain, jittered};
+use crate::app::App;
+use crate::db::schedules;
+use crate::error::{Error, Result};
+use crate::pipeline::sweep;
+use crate::privacy::random;
+
+/// One function of the schedule.
+pub struct Scheduled {
+    /// Permanent: the row in `schedules`, the metrics and the API know it by this name.
+    pub name: &'static str,
+    /// From the end of one run to the start of the next; what failed is tried again within a minute.
+    pub every: Duration,
+    /// Does the work; says how many things it changed.
+    pub run: fn(Arc<App>) -> BoxFuture<'static, Result<u64>>,
+}
+
+/// All of them.
+pub const SCHEDULE: &[Scheduled] = &[Scheduled {
+    name: "sweep_abandoned_uploads",
+    every: Duration::from_secs(10),
+    run: |app| async move { Ok(sweep::abandoned_uploads(&app).await? as u64) }.boxed(),
+}];
+
+/// How often a process looks for what is due.
+const POLL: Duration = Duration::from_secs(1);
+/// The longest that one run may take.
+const MAX_RUN: Duration = Duration::from_secs(240);
+/// A function belongs to a process for longer than it may run, so that no second one begins meanwhile.
+const LEASE: Duration = Duration::from_secs(300);
+
+/// Runs what is due until the token is cancelled; then lets what runs go on to its end. Each run is a task of its
+/// own: a long one keeps no other one waiting.
+pub async fn keep(app: Arc<App>, stop: CancellationToken) {
+    let mut runs = JoinSet::new();
+    let mut known = false;
+    while !stop.is_cancelled() {
+        let started = async {
+            if !known {
+                ensure(&app).await?;
+                known = true;
+            }
+            while let Some(lease) = lease(&app).await? {
+                let app = Arc::clone(&app);
+                runs.spawn(async move { run(&app, lease).await });
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = started.await {
+            tracing::warn!(%error, "the schedule cannot be read");
+        }
+        while runs.try_join_next().is_some() {}
+        tokio::select! {
+            () = tokio::time::sleep(jittered(POLL)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    while runs.join_next().await.is_some() {}
+}
+
+/// Runs everything that is due, one after the other; says the names. For callers that wait for the effect.
+///
+/// # Errors
+/// When the schedule cannot be read. What a function says is in its row.
+pub async fn run_due(app: &Arc<App>) -> Result<Vec<&'static str>> {
+    ensure(app).await?;
+    let mut names = Vec::new();
+    while let Some(lease) = lease(app).await? {
+        names.push(lease.function.name);
+        run(app, lease).await;
+    }
+    Ok(names)
+}
+
+/// A function that is this process's to run.
+struct Lease {
+    function: &'static Scheduled,
+    token: uuid::Uuid,
+}
+
+fn names() -> Vec<&'static str> {
+    SCHEDULE.iter().map(|function| function.name).collect()
+}
+
+async fn ensure(app: &App) -> Result<()> {
+    let seconds = |function: &Scheduled| i32::try_from(function.every.as_secs()).unwrap_or(i32::MAX);
+    let every: Vec<i32> = SCHEDULE.iter().map(seconds).collect();
+    schedules::ensure(&app.db.system, &names(), &every).await
+}
+
+async fn lease(app: &App) -> Result<Option<Lease>> {
+    let token = random::uuid_v4();
+    let name = schedules::lease(&app.db.system, &names(), token, LEASE).await?;
+    // Only names of the list were asked for.
+    let function = name.and_then(|name| SCHEDULE.iter().find(|function| function.name == name));
+    Ok(function.map(|function| Lease { function, token }))
+}
+
+/// Runs one function and writes down how it ended. What goes wrong stays here: it is tried again.
+async fn run(app: &Arc<App>, lease: Lease) {
+    let Lease { function, token } = lease;
+    let started = Instant::now();
+    let work = AssertUnwindSafe((function.run)(Arc::clone(app))).catch_unwind();
+    let outcome = match tokio::time::timeout(MAX_RUN, work).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Error::Internal("it panicked".into())),
+        Err(_) => Err(Error::Overloaded("it took too long and was cut off")),
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    metrics::histogram!("etr_schedule_seconds", "name" => function.name).record(seconds);
+    let word = if outcome.is_ok() { "ok" } else { "failed" };
+    metrics::counter!("etr_schedule_runs_total", "name" => function.name, "outcome" => word).increment(1);
+    let outcome = outcome.map_err(|error| chain(&error));
+    match &outcome {
+        Ok(changed) => tracing::debug!(schedule = function.name, changed, seconds, "ran"),
+        Err(error) => tracing::warn!(schedule = function.name, error, seconds, "a scheduled run failed"),
+    }
+    let outcome = outcome.as_ref().map(|changed| *changed).map_err(String::as_str);
+    if let Err(error) = schedules::finish(&app.db.system, function.name, token, outcome).await {
+        tracing::warn!(schedule = function.name, %error, "the end of a run was not written down");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_words_and_each_stands_once() {
+        let mut names = names();
+        for name in &names {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SCHEDULE.len());
+        assert!(SCHEDULE.iter().all(|function| function.every >= POLL));
+    }
+}

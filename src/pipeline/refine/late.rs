@@ -1,0 +1,96 @@
+//! What only the end of the file can tell of a record: the rules about sets of rows, and what the serving store
+//! contradicts. Each finding is a set of records; the rows themselves are in the staging table, and those that do not
+//! stay leave it in one pass, each with its line in the reject file.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt as _;
+
+use super::chunk::Contradicted;
+use super::ledger::Ledger;
+use super::stage::Stage;
+use super::tally::SAMPLES;
+use crate::db::staging;
+use crate::domain::finding::Finding;
+use crate::domain::marks::{Marked, Marks};
+use crate::domain::rules::{Code, RowSetOutcome};
+use crate::error::Result;
+
+/// Settles all late findings: counts them, and takes out of staging what is rejected or repeats another record.
+pub async fn settle(row_set: RowSetOutcome, ledger: &mut Ledger, stage: &mut Stage) -> Result<()> {
+    let RowSetOutcome { mut rejected, mut duplicates, mut warnings, .. } = row_set;
+    let Contradicted { holders, identities } = std::mem::take(&mut stage.contradicted);
+    if !holders.is_empty() {
+        // An account that belongs to somebody else is refused with all its holders, as it is when the file
+        // contradicts itself.
+        let records = same_accounts(&holders, ledger.received, stage).await?;
+        rejected.push(Marked { finding: Finding::whole(Code::I015), records });
+    }
+    if !identities.is_empty() {
+        warnings.push(Marked { finding: Finding::whole(Code::I017), records: identities });
+    }
+    warn(&warnings, ledger, stage).await?;
+    for marked in &rejected {
+        duplicates.remove_all(&marked.records);
+    }
+    take_out(&rejected, &duplicates, ledger, stage).await
+}
+
+/// The given records and all staged ones of the same accounts.
+async fn same_accounts(of: &Marks, last: u64, stage: &mut Stage) -> Result<Marks> {
+    let mut all = of.clone();
+    let mut rows = staging::rows_of_same_accounts(&mut stage.connection, of.to_bits(last));
+    while let Some(record_no) = rows.try_next().await? {
+        all.set(record_no as u64);
+    }
+    Ok(all)
+}
+
+/// Counts findings about records that stay. The first of each are shown, and only these are looked up.
+async fn warn(warnings: &[Marked], ledger: &mut Ledger, stage: &mut Stage) -> Result<()> {
+    let shown: Vec<i64> = warnings
+        .iter()
+        .flat_map(|marked| marked.records.iter().take(SAMPLES))
+        .map(|record_no| record_no as i64)
+        .collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let rows = staging::account_refs(&mut stage.connection, &shown).await?;
+    let refs: BTreeMap<u64, String> =
+        rows.into_iter().map(|row| (row.record_no as u64, row.account_ref)).collect();
+    for marked in warnings {
+        ledger.warn_staged(marked, |record_no| refs.get(&record_no));
+    }
+    Ok(())
+}
+
+/// Takes rejected records and duplicates out of staging; a rejected one leaves a line.
+async fn take_out(
+    rejected: &[Marked],
+    duplicates: &Marks,
+    ledger: &mut Ledger,
+    stage: &mut Stage,
+) -> Result<()> {
+    let mut gone = duplicates.clone();
+    rejected.iter().for_each(|marked| gone.add_all(&marked.records));
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let Stage { connection, rejects, .. } = stage;
+    let mut rows = staging::remove(connection, gone.to_bits(ledger.received));
+    while let Some(row) = rows.try_next().await? {
+        let record_no = row.record_no as u64;
+        let findings: Vec<Finding> = rejected
+            .iter()
+            .filter(|marked| marked.records.contains(record_no))
+            .map(|marked| marked.finding.clone())
+            .collect();
+        if findings.is_empty() {
+            ledger.repeat_staged(record_no);
+        } else {
+            rejects.line(&ledger.reject_staged(record_no, row.account_ref, &findings)).await?;
+        }
+    }
+    Ok(())
+}

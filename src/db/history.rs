@@ -9,12 +9,11 @@ use futures::stream::{BoxStream, StreamExt as _};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, Row as _};
 
-use crate::domain::contract::{
-    AccountStatus, Field, FieldSet, PortfolioType, ProductType, SettlementType,
-};
+use super::columns::prefixed;
+use crate::domain::contract::{AccountStatus, Field, FieldSet, PortfolioType, ProductType, SettlementType};
 use crate::domain::history::Month;
 use crate::domain::money::Sen;
-use crate::domain::rules::history::{Arriving, Facts, Known};
+use crate::domain::rules::history::{AccountOrigin, Arriving, Facts, Known};
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 
@@ -33,12 +32,23 @@ pub struct Encounter {
 /// The facts of a snapshot, in the order in which they are read; staged rows and accounts have them alike.
 macro_rules! facts {
     ($of:literal) => {
-        concat!(
-            $of, ".as_of_date, ", $of, ".opened_date, ", $of, ".product_type, ", $of, ".portfolio_type, ",
-            $of, ".currency, ", $of, ".original_amount_sen, ", $of, ".status, ", $of, ".dpd, ",
-            $of, ".outstanding_sen, ", $of, ".overdue_sen, ", $of, ".fees_outstanding_sen, ",
-            $of, ".instalments_paid, ", $of, ".first_delinquency_date, ", $of, ".write_off_amount_sen, ",
-            $of, ".restructured"
+        prefixed!(
+            $of,
+            "as_of_date",
+            "opened_date",
+            "product_type",
+            "portfolio_type",
+            "currency",
+            "original_amount_sen",
+            "status",
+            "dpd",
+            "outstanding_sen",
+            "overdue_sen",
+            "fees_outstanding_sen",
+            "instalments_paid",
+            "first_delinquency_date",
+            "write_off_amount_sen",
+            "restructured"
         )
     };
 }
@@ -48,7 +58,7 @@ macro_rules! staged {
     () => {
         concat!(
             "s.record_no, s.account_ref, ",
-            facts!("s"),
+            facts!("s."),
             ", s.imputed, s.credit_limit_sen, s.amount_paid_period_sen, s.settlement_type, s.contributor_dispute, s.disputed"
         )
     };
@@ -60,7 +70,7 @@ const WITH_PAST: &str = concat!(
     "/* history.with_past */ SELECT ",
     staged!(),
     ", a.account_ref IS NOT NULL, ",
-    facts!("a"),
+    facts!("a."),
     ", a.imputed, a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen
     FROM (SELECT s.*, d.account_ref IS NOT NULL AS disputed FROM staged_accounts s LEFT JOIN (
               SELECT DISTINCT account_ref FROM serving_restrictions
@@ -68,7 +78,7 @@ const WITH_PAST: &str = concat!(
           ORDER BY s.account_ref COLLATE \"C\", s.as_of_date, s.record_no OFFSET 0) s
     LEFT JOIN LATERAL (
         SELECT a.account_ref, ",
-    facts!("a"),
+    facts!("a."),
     ", NULL::text[] AS imputed,
             CASE WHEN a.as_of_date < s.as_of_date THEN a.month_as_of[1:7] ELSE a.month_as_of END AS month_as_of,
             CASE WHEN a.as_of_date < s.as_of_date THEN a.month_status[1:7] ELSE a.month_status END AS month_status,
@@ -99,7 +109,10 @@ pub async fn analyze_staged(connection: &mut PgConnection) -> Result<()> {
 }
 
 /// Every staged row with its account's past, by account and day.
-pub fn with_past(connection: &mut PgConnection, contributor: ContributorId) -> BoxStream<'_, Result<Encounter>> {
+pub fn with_past(
+    connection: &mut PgConnection,
+    contributor: ContributorId,
+) -> BoxStream<'_, Result<Encounter>> {
     let rows = sqlx::query(WITH_PAST).bind(contributor).fetch(connection);
     rows.map(|row| read(&row?)).boxed()
 }
@@ -107,6 +120,37 @@ pub fn with_past(connection: &mut PgConnection, contributor: ContributorId) -> B
 /// The staged rows of a first load that a rule may find fault with, in any order.
 pub fn first_load(connection: &mut PgConnection) -> BoxStream<'_, Result<Encounter>> {
     sqlx::query(FIRST_LOAD).fetch(connection).map(|row| read(&row?)).boxed()
+}
+
+/// A staged row and the account of its reference that another primary holder has.
+#[derive(Clone, Copy, Debug)]
+pub struct Origins {
+    pub record_no: u64,
+    pub staged: AccountOrigin,
+    pub known: AccountOrigin,
+}
+
+/// What the staged rows whose bits are set, and the known accounts of their references, began as.
+pub fn origins(
+    connection: &mut PgConnection,
+    contributor: ContributorId,
+    bits: Vec<u8>,
+) -> BoxStream<'_, Result<Origins>> {
+    let rows = sqlx::query(
+        "/* history.origins */
+        SELECT s.record_no, s.opened_date, s.product_type, a.opened_date, a.product_type FROM staged_accounts s
+        CROSS JOIN LATERAL (
+            SELECT a.opened_date, a.product_type FROM accounts a
+            WHERE a.contributor_id = $1 AND a.account_ref = s.account_ref AND a.holder_role = 0 LIMIT 1) a
+        WHERE get_bit($2, s.record_no) = 1",
+    );
+    let rows = rows.bind(contributor).bind(bits).fetch(connection);
+    let read = |row: &PgRow| {
+        let mut columns = Columns { row, next: 0 };
+        let record_no = columns.read::<i64>()? as u64;
+        Ok(Origins { record_no, staged: columns.origin()?, known: columns.origin()? })
+    };
+    rows.map(move |row| read(&row?)).boxed()
 }
 
 fn read(row: &PgRow) -> Result<Encounter> {
@@ -165,16 +209,27 @@ impl<'r> Columns<'r> {
         })
     }
 
+    fn origin(&mut self) -> Result<AccountOrigin> {
+        Ok(AccountOrigin {
+            opened_date: self.read()?,
+            product_type: self.code("product_type", ProductType::ALL)?,
+        })
+    }
+
     fn months(&mut self) -> Result<Vec<Month>> {
         let (as_of, status): (Vec<NaiveDate>, Vec<i16>) = (self.read()?, self.read()?);
         let (dpd, outstanding, overdue): (Vec<i16>, Vec<i64>, Vec<i64>) =
             (self.read()?, self.read()?, self.read()?);
         let month = |n: usize| {
-            let same = |value: Option<&i64>| value.copied().map(Sen).ok_or_else(|| wrong("month_outstanding_sen"));
+            let same =
+                |value: Option<&i64>| value.copied().map(Sen).ok_or_else(|| wrong("month_outstanding_sen"));
             Ok(Month {
                 as_of_date: as_of[n],
                 status: word("month_status", AccountStatus::ALL, status.get(n).copied())?,
-                dpd: dpd.get(n).and_then(|days| u16::try_from(*days).ok()).ok_or_else(|| wrong("month_dpd"))?,
+                dpd: dpd
+                    .get(n)
+                    .and_then(|days| u16::try_from(*days).ok())
+                    .ok_or_else(|| wrong("month_dpd"))?,
                 outstanding: same(outstanding.get(n))?,
                 overdue: same(overdue.get(n))?,
             })
@@ -212,9 +267,9 @@ impl<'r> Columns<'r> {
     }
 
     fn fields(&mut self) -> Result<FieldSet> {
-        let names: Option<Vec<&str>> = self.read()?;
+        let names: Option<Vec<String>> = self.read()?;
         let field = |name: &str| Field::from_name(name).ok_or_else(|| wrong("imputed"));
-        names.unwrap_or_default().into_iter().map(field).collect()
+        names.unwrap_or_default().iter().map(|name| field(name)).collect()
     }
 }
 

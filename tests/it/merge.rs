@@ -399,7 +399,7 @@ async fn an_account_cannot_pass_to_somebody_else() {
 
     let id = bank
         .submit(&submission(&[
-            account_with(2, &json!({"account_ref": "ACC", "outstanding": 7})),
+            account_with(2, &json!({"account_ref": "ACC", "opened_date": "2026-02-15", "outstanding": 7})),
             account_with(3, &json!({"account_ref": "OTHER"})),
         ]))
         .await;

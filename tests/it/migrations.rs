@@ -33,6 +33,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "eefb8f3fdd4be4edea1ac62fc87ab29c70faf59fb6e11d71324012cbee346744812101a4ad681bfe77b874bd80fd3bd4",
     ),
     (
+        20_261_125_000_200,
+        "dd961cbfb3bf27cd885b5f0288edef7a8d6e2cbb4d05b025872e6688665965721025ef4b5280d73839f5712e76a7c74d",
+    ),
+    (
         20_261_125_000_400,
         "37f3121d3db578118d687e958dd754aa8e5ba0e7372f720f8687f74eaedac0c833493910cb5f87361b4fecbf305104e5",
     ),

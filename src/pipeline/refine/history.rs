@@ -15,7 +15,6 @@ use crate::db::history::{self as store, Encounter};
 use crate::domain::contract::Terms;
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
-use crate::domain::rules::RulePolicy;
 use crate::domain::rules::history::{Arriving, HistoryContext, Past, check_history};
 use crate::error::Result;
 
@@ -28,7 +27,7 @@ pub async fn compare(
     stage: &mut Stage,
 ) -> Result<()> {
     let context = HistoryContext { terms, mode: batch.mode, sends_events: false };
-    let mut walk = Walk::new(context, &terms.policy);
+    let mut walk = Walk::new(context);
     store::analyze_staged(&mut stage.connection).await?;
     let first_load = !stage.has_accounts && most_snapshots <= 1;
     let mut encounters = match first_load {
@@ -39,14 +38,14 @@ pub async fn compare(
         walk.meet(encounter);
     }
     drop(encounters);
-    let (rejected, staying) = walk.found.into_iter().partition(|marked| marked.finding.rejects());
-    late::conclude(rejected, Marks::default(), staying, ledger, stage).await
+    let (rejected, staying): (Vec<Marked>, Vec<Marked>) =
+        walk.found.into_iter().partition(|marked| marked.finding.rejects());
+    late::conclude(&rejected, &Marks::default(), &staying, ledger, stage).await
 }
 
 /// One walk through the rows.
 struct Walk<'a> {
     context: HistoryContext<'a>,
-    policy: &'a RulePolicy,
     account_ref: String,
     past: Past,
     /// The snapshot that the past does not hold yet: all of its holders see the same past.
@@ -56,10 +55,9 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(context: HistoryContext<'a>, policy: &'a RulePolicy) -> Walk<'a> {
+    fn new(context: HistoryContext<'a>) -> Walk<'a> {
         Walk {
             context,
-            policy,
             account_ref: String::new(),
             past: Past::default(),
             pending: None,
@@ -75,26 +73,19 @@ impl<'a> Walk<'a> {
             self.account_ref = account_ref;
             self.pending = None;
         }
-        if let Some(earlier) = self.pending.take_if(|earlier| earlier.facts.as_of_date < row.facts.as_of_date) {
+        if let Some(earlier) = self.pending.take_if(|earlier| earlier.facts.as_of_date < row.facts.as_of_date)
+        {
             self.past.step(&earlier);
         }
         self.findings.clear();
         check_history(&self.past, &row, &self.context, &mut self.findings);
-        // A rule that is milder for the contributor lets the row in, and so into the past of the next one.
-        self.policy.apply_to(&mut self.findings);
-        if !self.findings.iter().any(Finding::rejects) {
-            self.pending = Some(row);
+        match self.findings.iter().any(Finding::rejects) {
+            // What else could be said of a row that does not come in would only hold up the others.
+            true => self.findings.retain(Finding::rejects),
+            false => self.pending = Some(row),
         }
         for finding in self.findings.drain(..) {
-            mark(&mut self.found, finding, record_no);
+            Marked::add(&mut self.found, finding, record_no);
         }
-    }
-}
-
-/// There are as many different findings as rules and their fields, so a search is short.
-fn mark(found: &mut Vec<Marked>, finding: Finding, record_no: u64) {
-    match found.iter_mut().find(|marked| marked.finding == finding) {
-        Some(marked) => marked.records.set(record_no),
-        None => found.push(Marked { finding, records: [record_no].into_iter().collect() }),
     }
 }

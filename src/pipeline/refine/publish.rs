@@ -9,7 +9,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{journal, lineage};
+use crate::db::{journal, lineage, precedents};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -37,6 +37,9 @@ pub async fn settle(
             contract: &contract,
         };
         merge_in_tx(&mut tx, &origin, judgement.waves).await?;
+        if let Some(book) = &judgement.book {
+            precedents::set_book_in_tx(&mut tx, batch.id, book).await?;
+        }
     }
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())

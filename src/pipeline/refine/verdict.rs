@@ -6,12 +6,13 @@ use super::judge::Reading;
 use super::late;
 use super::stage::Stage;
 use super::tally::Sample;
+use super::{book, history};
 use crate::db::batches::{Batch, RuleCount};
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::{Declared, FileFacts, check_file};
+use crate::domain::rules::{BookFacts, Declared, FileFacts, check_file};
 use crate::error::Result;
 
 /// What transaction C writes.
@@ -23,6 +24,8 @@ pub struct Judgement {
     pub totals: serde_json::Value,
     /// The most snapshots of one account in this batch.
     pub waves: u32,
+    /// What a whole book adds up to.
+    pub book: Option<BookFacts>,
     pub reason: Option<String>,
 }
 
@@ -31,6 +34,13 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     let Reading { mut ledger, totals, money, row_set, file_fault } = reading;
     let waves = row_set.most_snapshots;
     late::settle(row_set, &mut ledger, stage).await?;
+    let comparison = match file_fault {
+        Some(_) => book::Comparison::default(),
+        None => {
+            history::compare(batch, terms, waves, &mut ledger, stage).await?;
+            book::compare(batch, &mut ledger, stage).await?
+        }
+    };
 
     let facts = FileFacts {
         received: ledger.received,
@@ -44,10 +54,12 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
-    let file_findings = match file_fault {
+    let mut file_findings = match file_fault {
         Some(fault) => vec![fault],
         None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
     };
+    file_findings.extend(comparison.findings);
+    file_findings.sort_by_key(|finding| finding.code);
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
     }
@@ -63,6 +75,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
         waves,
+        book: comparison.book,
         reason: reason(&file_findings),
     })
 }

@@ -79,7 +79,11 @@ const WITH_PAST: &str = concat!(
     LEFT JOIN LATERAL (
         SELECT a.account_ref, ",
     facts!("a."),
-    ", NULL::text[] AS imputed,
+    ",
+            -- Which of these values were a constant, where the contributor ever had one: only the journal knows.
+            CASE WHEN (SELECT EXISTS (SELECT FROM contributor_constants WHERE contributor_id = $1)) THEN (
+                SELECT j.imputed FROM account_snapshots j WHERE j.batch_id = a.batch_id AND j.record_no = a.record_no
+                ORDER BY j.publication_no DESC LIMIT 1) END AS imputed,
             CASE WHEN a.as_of_date < s.as_of_date THEN a.month_as_of[1:7] ELSE a.month_as_of END AS month_as_of,
             CASE WHEN a.as_of_date < s.as_of_date THEN a.month_status[1:7] ELSE a.month_status END AS month_status,
             CASE WHEN a.as_of_date < s.as_of_date THEN a.month_dpd[1:7] ELSE a.month_dpd END AS month_dpd,

@@ -2,13 +2,13 @@
 //! (F013, F014, F020 to F023, F026, P009).
 
 use chrono::NaiveDate;
-use sqlx::{FromRow, PgConnection, PgExecutor};
+use sqlx::{Connection as _, FromRow, PgConnection, PgExecutor};
 
 use super::batches::Batch;
 use crate::domain::contract::Mode;
 use crate::domain::rules::{ARREARS_DPD, Absences, BookFacts, Precedents, PublishedBook};
 use crate::error::{Error, Result};
-use crate::ids::{BatchId, ContributorId};
+use crate::ids::BatchId;
 
 #[derive(FromRow)]
 struct Row {
@@ -108,18 +108,21 @@ pub async fn set_book_in_tx(connection: &mut PgConnection, id: BatchId, book: &B
 /// only those that were known before the period: what the replaced batch alone had told is not missed.
 macro_rules! expected_accounts {
     () => {
-        "a.contributor_id = $1 AND a.holder_role = 0 AND a.status = 0 AND a.as_of_date <= $2
+        "a.contributor_id = $1 AND a.holder_role = 0 AND a.status = 0 AND a.serving_state <> 3 AND a.as_of_date <= $2
          AND ($3 OR a.month_as_of[cardinality(a.month_as_of)] < date_trunc('month', $2::timestamp)::date)"
     };
 }
 
-/// How many active accounts there are, and how many of them no staged row names.
+/// How many active accounts there are, how many of them no staged row names, and the first few of these.
 pub async fn absences(
     connection: &mut PgConnection,
-    contributor: ContributorId,
-    period_end: NaiveDate,
-    mode: Mode,
-) -> Result<Absences> {
+    batch: &Batch,
+    limit: usize,
+) -> Result<(Absences, Vec<String>)> {
+    let mut tx = connection.begin().await?;
+    // Just after a first load the statistics say nothing, and a plan that compares every account with every row takes
+    // hours; a join by hash or order is never far from the best one.
+    sqlx::query("/* precedents.join_whole */ SET LOCAL enable_nestloop = off").execute(&mut *tx).await?;
     let (active, missing): (i64, i64) = sqlx::query_as(concat!(
         "/* precedents.absences */
         SELECT count(*), count(*) FILTER (WHERE s.account_ref IS NULL)
@@ -127,22 +130,20 @@ pub async fn absences(
         WHERE ",
         expected_accounts!()
     ))
-    .bind(contributor)
-    .bind(period_end)
-    .bind(mode == Mode::Full)
-    .fetch_one(connection)
+    .bind(batch.contributor_id)
+    .bind(batch.period_end)
+    .bind(batch.mode == Mode::Full)
+    .fetch_one(&mut *tx)
     .await?;
-    Ok(Absences { active: active as u64, missing: missing as u64 })
+    let shown = match missing {
+        0 => Vec::new(),
+        _ => some_absent(&mut tx, batch, limit).await?,
+    };
+    tx.commit().await?;
+    Ok((Absences { active: active as u64, missing: missing as u64 }, shown))
 }
 
-/// The first few of the missing accounts, for the samples of a report.
-pub async fn some_absent(
-    connection: &mut PgConnection,
-    contributor: ContributorId,
-    period_end: NaiveDate,
-    mode: Mode,
-    limit: usize,
-) -> Result<Vec<String>> {
+async fn some_absent(connection: &mut PgConnection, batch: &Batch, limit: usize) -> Result<Vec<String>> {
     let refs = sqlx::query_scalar(concat!(
         "/* precedents.some_absent */
         SELECT a.account_ref
@@ -151,9 +152,9 @@ pub async fn some_absent(
         expected_accounts!(),
         " ORDER BY a.account_ref LIMIT $4"
     ))
-    .bind(contributor)
-    .bind(period_end)
-    .bind(mode == Mode::Full)
+    .bind(batch.contributor_id)
+    .bind(batch.period_end)
+    .bind(batch.mode == Mode::Full)
     .bind(limit as i64)
     .fetch_all(connection)
     .await?;

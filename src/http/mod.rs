@@ -15,10 +15,12 @@ mod layers;
 mod limits;
 mod metrics;
 mod openapi;
+mod operations;
 mod pace;
 pub mod page;
 pub mod problem;
 mod profiles;
+mod rejects;
 pub mod routes;
 mod schedules;
 mod server;
@@ -72,12 +74,22 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(batches::find_batch))
         .scoped(Scope::BatchesRead, routes!(batches::find_report))
         .scoped_streaming(Scope::BatchesRead, routes!(batches::list_rejects))
+        .scoped_streaming(Scope::BatchesWrite, routes!(rejects::replay_rejects))
+        .scoped(Scope::BatchesRead, routes!(rejects::list_rejected_records))
         .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
         .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
+        .scoped(Scope::Admin, routes!(operations::overrides::request_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
+        .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::revoke_override))
+        .scoped(Scope::Admin, routes!(operations::constants::request_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::list_constants))
+        .scoped(Scope::Admin, routes!(operations::constants::approve_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::revoke_constant))
         .scoped(Scope::Admin, routes!(schedules::list_schedules))
         .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .page("/docs", axum::routing::get(docs::open_ui))

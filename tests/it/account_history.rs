@@ -33,7 +33,8 @@ fn book(mode: &str, period_end: &str, rows: &[Value]) -> Submission {
 
 /// A book of so many sound accounts.
 fn sound(accounts: std::ops::RangeInclusive<u32>, as_of: &str) -> Vec<Value> {
-    accounts.map(|n| account(n, as_of, &json!({}))).collect()
+    let amounts = |n| json!({"original_amount": 120_000 + n, "outstanding": 60_000 + n});
+    accounts.map(|n| account(n, as_of, &amounts(n))).collect()
 }
 
 async fn confirmed(eyes: &TestApp, sender: &Caller, held: &Report) -> Report {

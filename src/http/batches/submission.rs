@@ -65,6 +65,8 @@ pub struct SubmissionQuery {
     pub nil_return: Option<bool>,
     /// The batch that this one takes the place of.
     pub replaces: Option<BatchId>,
+    /// The batch of yours whose rejected records this DELTA brings again, mended.
+    pub fixes: Option<BatchId>,
     /// The same bytes were sent before, and that is meant.
     pub allow_duplicate: Option<bool>,
 }
@@ -101,6 +103,7 @@ impl Request<'_> {
             content_encoding,
             digests,
             content_length,
+            replayed: Vec::new(),
         })
     }
 
@@ -121,6 +124,9 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
     if query.money_unit.is_some() && format == Format::Ndjson {
         return Err(wrong_parameter("money_unit", "is for CSV; NDJSON amounts are always sen"));
     }
+    if query.fixes.is_some() && query.mode != Mode::Delta {
+        return Err(wrong_parameter("fixes", "is for DELTA: mended records are sent alone"));
+    }
     let count_by_status = query.count_by_status.as_deref().map(parse_counts).transpose()?;
     Ok(Envelope {
         schema_version: query.schema_version.unwrap_or_else(|| CURRENT_SCHEMA_VERSION.to_owned()),
@@ -133,6 +139,7 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
         sequence_no: query.sequence_no,
         nil_return: query.nil_return.unwrap_or(false),
         replaces: query.replaces,
+        fixes: query.fixes,
         allow_duplicate: query.allow_duplicate.unwrap_or(false),
         money_unit: query.money_unit,
         ..Envelope::new(query.dataset, query.mode, query.period_end, format)
@@ -164,7 +171,8 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
         environment: app.config.environment,
     };
     let today = dates::business_date(app.clock.now());
-    let findings = envelope_findings(&declared, &admission, &contributor.terms, today);
+    let mut findings = envelope_findings(&declared, &admission, &contributor.terms, today);
+    contributor.terms.policy(today).apply_to(&mut findings);
     match findings.first() {
         None => Ok(()),
         Some(finding) if finding.code == Code::F001 && contributor.suspended => {
@@ -181,8 +189,11 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
 
 fn errors(findings: &[Finding]) -> Vec<FieldProblem> {
     let error = |finding: &Finding| {
-        let text = rule(finding.code).map_or("The envelope breaks this rule.", |rule| rule.message_en);
-        FieldProblem::new(format!("query/{}", parameter_of(finding.code)), finding.code.as_str(), text)
+        FieldProblem::new(
+            format!("query/{}", parameter_of(finding.code)),
+            finding.code.as_str(),
+            rule(finding.code).message_en,
+        )
     };
     findings.iter().map(error).collect()
 }

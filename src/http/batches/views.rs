@@ -1,5 +1,7 @@
 //! What callers read of a batch.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -7,10 +9,10 @@ use validator::Validate;
 
 use crate::app::App;
 use crate::db::batches::{self, Batch};
-use crate::db::contributors;
+use crate::db::{contributors, overrides, rejected_records};
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, Mode};
-use crate::domain::rules::{Code, rule};
+use crate::domain::rules::{Code, Softened, rule};
 use crate::error::{Error, Result};
 use crate::http::dates;
 use crate::http::page::Limit;
@@ -41,6 +43,12 @@ pub struct BatchView {
     pub rules_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<BatchId>,
+    /// The batch that took this one's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<BatchId>,
+    /// The batch whose rejected records this one was sent to fix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixes: Option<BatchId>,
     pub links: Links,
 }
 
@@ -73,6 +81,8 @@ impl From<&Batch> for BatchView {
             idempotency_key: batch.idempotency_key.clone(),
             rules_version: batch.rules_version.clone(),
             replaces: batch.envelope.replaces,
+            superseded_by: batch.superseded_by,
+            fixes: batch.envelope.fixes,
             links: Links {
                 report: format!("{this}/report"),
                 rejects: format!("{this}/rejects"),
@@ -116,9 +126,55 @@ pub struct ReportView {
     #[schema(value_type = Object)]
     pub totals: Option<serde_json::Value>,
     pub thresholds: Thresholds,
+    /// The overrides under which the batch was judged; absent when every rule spoke as it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub softened: Option<Vec<Softened>>,
+    /// Records in which a constant of your agreement stands for a field, by field; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imputed: Option<BTreeMap<String, u64>>,
     /// Why the batch was held and confirmed, as the contributor explained it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_explanation: Option<String>,
+    /// What became of its rejected records, once a batch was sent to fix them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixes: Option<FixesView>,
+}
+
+/// How far the rejected records of a batch are fixed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FixesView {
+    /// Records that nothing has fixed yet.
+    pub open: i64,
+    pub resolved: i64,
+    /// The batches that were sent to fix them, oldest first.
+    pub batches: Vec<FixView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FixView {
+    pub batch_id: BatchId,
+    pub state: String,
+    /// Records of this batch that it fixed.
+    pub resolved: i64,
+}
+
+impl FixesView {
+    async fn load(app: &App, batch: &Batch) -> Result<Option<FixesView>> {
+        let mut tx = app.db.as_contributor(batch.contributor_id).await?;
+        let fixes = rejected_records::fixes_of(&mut *tx, batch.contributor_id, batch.id).await?;
+        if fixes.is_empty() {
+            return Ok(None);
+        }
+        let counts = rejected_records::fix_counts(&mut *tx, batch.id).await?;
+        tx.commit().await?;
+        let view = |fix: rejected_records::Fix| FixView {
+            batch_id: fix.batch_id,
+            state: fix.state,
+            resolved: fix.resolved,
+        };
+        let batches = fixes.into_iter().map(view).collect();
+        Ok(Some(FixesView { open: counts.open, resolved: counts.resolved, batches }))
+    }
 }
 
 /// One broken rule.
@@ -148,9 +204,10 @@ impl ReportView {
             contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
         let mut tx = app.db.as_contributor(batch.contributor_id).await?;
         let counts = batches::findings(&mut *tx, batch.id).await?;
+        let leniency = overrides::leniency(&mut *tx, batch.id).await?;
         tx.commit().await?;
         let rules = counts.into_iter().map(|count| {
-            let text = Code::parse(&count.code).and_then(rule);
+            let text = Code::parse(&count.code).map(rule);
             let samples = serde_json::from_value(count.samples).map_err(|_| Error::Inconsistent {
                 table: "batch_findings",
                 column: "samples",
@@ -173,9 +230,25 @@ impl ReportView {
                 reject_bps: contributor.terms.reject_threshold_bps,
                 identity_reject_bps: contributor.terms.identity_threshold_bps,
             },
+            softened: kept(batch, "softened", leniency.softened)?,
+            imputed: kept(batch, "imputed", leniency.imputed)?,
             hold_explanation: batch.hold_explanation.clone(),
+            fixes: FixesView::load(app, batch).await?,
         })
     }
+}
+
+/// What a batch keeps as JSON.
+fn kept<T: serde::de::DeserializeOwned>(
+    batch: &Batch,
+    column: &'static str,
+    value: Option<serde_json::Value>,
+) -> Result<Option<T>> {
+    value.map(serde_json::from_value).transpose().map_err(|_| Error::Inconsistent {
+        table: "batches",
+        column,
+        row: batch.id.to_string(),
+    })
 }
 
 /// Which batches to list.

@@ -6,6 +6,7 @@ use std::path::Path;
 use tokio::sync::mpsc::Sender;
 
 use super::chunk::{Chunk, ChunkBuilder, Person};
+use super::imputed::Imputed;
 use super::ledger::Ledger;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
@@ -15,14 +16,16 @@ use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{AccountSnapshot, Terms, spec};
+use crate::domain::contract::{AccountSnapshot, Terms, impute, spec, supplied};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, check_row};
+use crate::domain::rules::{
+    Code, Concentration, RowContext, RowSet, RowSetOutcome, RulePolicy, check_policy, check_row,
+};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
-use crate::privacy::{Keyring, random};
+use crate::privacy::{Keyring, MacPurpose};
 
 /// What a judge sends out while it reads.
 #[derive(Debug)]
@@ -38,8 +41,10 @@ pub struct Reading {
     pub ledger: Ledger,
     pub totals: Totals,
     pub money: MoneyForms,
+    pub concentration: Concentration,
     /// What the rows say about each other.
     pub row_set: RowSetOutcome,
+    pub imputed: Imputed,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
@@ -50,6 +55,7 @@ pub struct Judge<'a> {
     terms: &'a Terms,
     keys: &'a Keyring,
     row: RowContext<'a>,
+    policy: RulePolicy,
     output: &'a Sender<Output>,
     findings: Vec<Finding>,
     chunk: ChunkBuilder,
@@ -57,7 +63,9 @@ pub struct Judge<'a> {
     ledger: Ledger,
     totals: Totals,
     money: MoneyForms,
+    concentration: Concentration,
     row_set: RowSet<TempFile>,
+    imputed: Imputed,
 }
 
 impl<'a> Judge<'a> {
@@ -70,11 +78,13 @@ impl<'a> Judge<'a> {
     ) -> Judge<'a> {
         // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
         let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
+        let [row_set_key, concentration_key] = hash_keys(batch, keys);
         Judge {
             batch,
             terms,
             keys,
             row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today },
+            policy: terms.policy(today),
             output,
             findings: Vec::new(),
             chunk: ChunkBuilder::default(),
@@ -82,7 +92,9 @@ impl<'a> Judge<'a> {
             ledger: Ledger::default(),
             totals: Totals::default(),
             money: MoneyForms::default(),
-            row_set: RowSet::new(random::bytes(), TempFile::new(temp_dir)),
+            concentration: Concentration::new(concentration_key),
+            row_set: RowSet::new(row_set_key, TempFile::new(temp_dir)),
+            imputed: Imputed::default(),
         }
     }
 
@@ -97,13 +109,16 @@ impl<'a> Judge<'a> {
     ) -> Result<Reading, Fault> {
         let contract = spec::contract(self.batch.dataset);
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
-        let done =
-            decode::for_each_row(&source, contract, self.batch.envelope.format, limits, |record_no, row| {
-                match row {
-                    Ok(row) => self.record(record_no, &row),
-                    Err(error) => self.unreadable(record_no, &error),
-                }
-            });
+        let constants = self.terms.constants_of(self.batch.dataset);
+        let format = self.batch.envelope.format;
+        let visit = |record_no, row: Result<Row<'_>, RowError>| match row {
+            Ok(mut row) => {
+                impute(&mut row, &constants);
+                self.record(record_no, &row)
+            }
+            Err(error) => self.unreadable(record_no, &error),
+        };
+        let done = decode::for_each_row(&source, contract, supplied(&constants), format, limits, visit);
         let file_fault = match done {
             Ok(_) => None,
             Err(Fault::File { code, detail }) => Some(Finding::whole(code).with_detail(detail)),
@@ -116,8 +131,8 @@ impl<'a> Judge<'a> {
             self.send(Output::Rejects(frame))?;
         }
         let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
-        let Judge { ledger, totals, money, .. } = self;
-        Ok(Reading { ledger, totals, money, row_set, file_fault })
+        let Judge { ledger, totals, money, concentration, imputed, .. } = self;
+        Ok(Reading { ledger, totals, money, concentration, row_set, imputed, file_fault })
     }
 
     fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
@@ -132,7 +147,11 @@ impl<'a> Judge<'a> {
         let identity = IdentityContext { today: self.row.today };
         let checked = check_identity(&record, &identity, &mut self.findings);
         check_row(&record, &self.row, &mut self.findings);
+        check_policy(&record, &self.row, &mut self.findings);
+        self.policy.apply_to_record(&mut self.findings, &record, checked.is_some());
         self.totals.add(&record);
+        self.imputed.add(row.imputed());
+        self.concentration.add(&record);
 
         let rejects = self.findings.iter().any(Finding::rejects);
         if !self.findings.is_empty() {
@@ -198,6 +217,12 @@ impl<'a> Judge<'a> {
     fn send(&self, output: Output) -> Result<(), Fault> {
         self.output.blocking_send(output).map_err(|_| Fault::BrokenOff("the work was given up".into()))
     }
+}
+
+/// Keys for hashes of what a file contains: secret, and the same whenever the same file is judged.
+fn hash_keys(batch: &Batch, keys: &Keyring) -> [[u8; 16]; 2] {
+    let mac = keys.mac(MacPurpose::FileHashes, batch.sha256.as_deref().unwrap_or_default());
+    [1, 17].map(|start| std::array::from_fn(|i| mac[start + i]))
 }
 
 fn sample(record_no: u64, account_ref: Option<String>, finding: &Finding, row: Option<&Row<'_>>) -> Sample {

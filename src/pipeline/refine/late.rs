@@ -14,11 +14,16 @@ use crate::db::{history, staging};
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
 use crate::domain::rules::history::bound_to_somebody_else;
-use crate::domain::rules::{Code, RowSetOutcome};
+use crate::domain::rules::{Code, RowSetOutcome, RulePolicy};
 use crate::error::Result;
 
 /// Settles all late findings: counts them, and takes out of staging what is rejected or repeats another record.
-pub async fn settle(row_set: RowSetOutcome, ledger: &mut Ledger, stage: &mut Stage) -> Result<()> {
+pub async fn settle(
+    row_set: RowSetOutcome,
+    policy: &RulePolicy,
+    ledger: &mut Ledger,
+    stage: &mut Stage,
+) -> Result<()> {
     let RowSetOutcome { mut rejected, mut duplicates, mut warnings, .. } = row_set;
     let Contradicted { holders, identities } = std::mem::take(&mut stage.contradicted);
     for Marked { finding, records } in contested(&holders, ledger.received, stage).await? {
@@ -30,6 +35,7 @@ pub async fn settle(row_set: RowSetOutcome, ledger: &mut Ledger, stage: &mut Sta
     if !identities.is_empty() {
         warnings.push(Marked { finding: Finding::whole(Code::I017), records: identities });
     }
+    let (rejected, warnings) = as_agreed(rejected.into_iter().chain(warnings), policy);
     for marked in &rejected {
         duplicates.remove_all(&marked.records);
     }
@@ -62,6 +68,12 @@ async fn contested(of: &Marks, last: u64, stage: &mut Stage) -> Result<Vec<Marke
         Marked::add(&mut found, finding, origins.record_no);
     }
     Ok(found)
+}
+
+/// What remains of the findings under the contributor's overrides: what rejects, and what only warns or holds.
+fn as_agreed(spoken: impl Iterator<Item = Marked>, policy: &RulePolicy) -> (Vec<Marked>, Vec<Marked>) {
+    let remains = |Marked { finding, records }| Some(Marked { finding: policy.apply(finding)?, records });
+    spoken.filter_map(remains).partition(|marked| marked.finding.rejects())
 }
 
 /// The given records and all staged ones of the same accounts.

@@ -6,14 +6,17 @@
 mod book;
 mod chunk;
 mod history;
+mod imputed;
 mod judge;
 mod late;
 mod ledger;
 mod mask;
 mod publish;
+mod quarantine;
 mod rejects;
 mod spill;
 mod stage;
+mod supersede;
 mod tally;
 mod totals;
 mod verdict;
@@ -122,7 +125,11 @@ async fn read_and_stage(
     })
 }
 
-async fn feed_from_store(mut object: aws_sdk_s3::primitives::ByteStream, feed: mpsc::Sender<Feed>) {
+/// Hands the bytes of an object on, piece by piece.
+pub(in crate::pipeline) async fn feed_from_store(
+    mut object: aws_sdk_s3::primitives::ByteStream,
+    feed: mpsc::Sender<Feed>,
+) {
     while let Some(piece) = object.next().await {
         let message = match piece {
             Ok(bytes) => Feed::Bytes(bytes),

@@ -8,6 +8,7 @@ use super::stage::Stage;
 use super::tally::Sample;
 use super::{book, history};
 use crate::db::batches::{Batch, RuleCount};
+use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
@@ -22,23 +23,24 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
-    /// The most snapshots of one account in this batch.
-    pub waves: u32,
     /// What a whole book adds up to.
     pub book: Option<BookFacts>,
     pub reason: Option<String>,
+    /// Under which overrides and with how many constants.
+    pub leniency: Leniency,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, row_set, file_fault } = reading;
-    let waves = row_set.most_snapshots;
-    late::settle(row_set, &mut ledger, stage).await?;
+    let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
+    let policy = terms.policy(received_on(batch));
+    let most_snapshots = row_set.most_snapshots;
+    late::settle(row_set, &policy, &mut ledger, stage).await?;
     let comparison = match file_fault {
         Some(_) => book::Comparison::default(),
         None => {
-            history::compare(batch, terms, waves, &mut ledger, stage).await?;
-            book::compare(batch, &mut ledger, stage).await?
+            history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
+            book::compare(batch, &policy, &mut ledger, stage).await?
         }
     };
 
@@ -51,12 +53,19 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_overdue: totals.sum_overdue,
         sum_amount: 0,
         count_by_status: totals.count_by_status(),
+        fullest: concentration.fullest(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
     let mut file_findings = match file_fault {
+        // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
-        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
+        None => {
+            let declared = Declared::from(&batch.envelope);
+            let mut findings = check_file(&facts, &declared, terms, received_on(batch));
+            policy.apply_to(&mut findings);
+            findings
+        }
     };
     file_findings.extend(comparison.findings);
     file_findings.sort_by_key(|finding| finding.code);
@@ -74,9 +83,12 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         counts: count(&facts, state, ledger.warned()),
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
-        waves,
         book: comparison.book,
         reason: reason(&file_findings),
+        leniency: Leniency {
+            softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
+            imputed: imputed.to_json(),
+        },
     })
 }
 

@@ -1,6 +1,8 @@
 //! What requests and answers look like, for the OpenAPI document. A test sends every request of them and compares
 //! every answer with its documented shape. The person is made up.
 
+pub mod operations;
+
 use serde_json::{Value, json};
 
 pub const BATCH_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e";
@@ -38,7 +40,7 @@ fn batch(state: &str, counts: &Value, next_states: &[&str]) -> Value {
         "published_at": if state == "published" { json!("2026-11-01T02:03:06Z") } else { Value::Null },
         "next_states": next_states,
         "idempotency_key": "october-2026",
-        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.1") },
+        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.2") },
         "links": {
             "self": this,
             "report": format!("{this}/report"),
@@ -65,6 +67,15 @@ pub fn cancelled() -> Value {
 
 pub fn submission() -> Value {
     json!({ "batch": received(), "receipt": receipt()["receipt"] })
+}
+
+/// A correction that was made of the rejected records of the example's batch.
+pub fn replayed() -> Value {
+    let mut submission = submission();
+    submission["batch"]["id"] = json!("01936f62-11d0-7a52-8f0e-5b6a7c8d9e0f");
+    submission["batch"]["fixes"] = json!(BATCH_ID);
+    submission["batch"]["idempotency_key"] = json!("october-2026-replay");
+    submission
 }
 
 pub fn page() -> Value {
@@ -108,6 +119,20 @@ pub fn reject() -> Value {
             "remedy": "Derive both from the same unpaid instalments, on the as_of_date; amounts below one ringgit only warn.",
         }],
     })
+}
+
+/// One row of the quarantine.
+pub fn rejected_record() -> Value {
+    let mut record = reject();
+    record["batch_id"] = json!(BATCH_ID);
+    record["dataset"] = json!("account_snapshot");
+    record["period_end"] = json!("2026-10-31");
+    record["rejected_at"] = json!("2026-11-01T02:03:06Z");
+    record
+}
+
+pub fn rejected_records() -> Value {
+    json!({ "items": [rejected_record()], "next_cursor": "WyIwMTkzNmY1ZS03YzFhLTdjM2UiLDEyXQB" })
 }
 
 pub fn explanation() -> Value {
@@ -172,7 +197,11 @@ pub fn rule() -> Value {
         "code": "X007",
         "severity": "R",
         "level": "row",
-        "title": "Overdue amount and days past due disagree",
+        "title": {
+            "en": "Overdue amount and days past due disagree",
+            "ms": "Amaun tertunggak dan hari tertunggak tidak sepadan",
+        },
+        "datasets": ["account_snapshot"],
         "fields": ["overdue", "dpd"],
         "message": {
             "en": "There are days past due without an overdue amount, or an overdue amount without days past due.",
@@ -182,12 +211,13 @@ pub fn rule() -> Value {
             "en": "Derive both from the same unpaid instalments, on the as_of_date; amounts below one ringgit only warn.",
             "ms": "Terbitkan kedua-duanya daripada ansuran tertunggak yang sama, pada as_of_date; amaun bawah satu ringgit hanya diberi amaran.",
         },
-        "waits_for": null,
+        "enabled_from": "2026-11-24",
+        "overridable": true,
     })
 }
 
 pub fn rules() -> Value {
-    json!({ "version": "2026.11.1", "rules": [rule()] })
+    json!({ "version": "2026.11.2", "rules": [rule()] })
 }
 
 pub fn schema() -> Value {

@@ -16,7 +16,10 @@ fn day(text: &str) -> NaiveDate {
 
 /// Account n, opened in July 2026, at a month's end.
 fn account(n: u32, as_of: &str, changes: &Value) -> Value {
-    let mut record = account_with(n, &json!({"as_of_date": as_of, "opened_date": "2026-07-10"}));
+    let mut record = account_with(
+        n,
+        &json!({"as_of_date": as_of, "opened_date": "2026-07-10", "original_amount": 120_000 + n, "outstanding": 60_000 + n}),
+    );
     for (name, value) in changes.as_object().unwrap() {
         record[name] = value.clone();
     }
@@ -33,8 +36,7 @@ fn book(mode: &str, period_end: &str, rows: &[Value]) -> Submission {
 
 /// A book of so many sound accounts.
 fn sound(accounts: std::ops::RangeInclusive<u32>, as_of: &str) -> Vec<Value> {
-    let amounts = |n| json!({"original_amount": 120_000 + n, "outstanding": 60_000 + n});
-    accounts.map(|n| account(n, as_of, &amounts(n))).collect()
+    accounts.map(|n| account(n, as_of, &json!({}))).collect()
 }
 
 async fn confirmed(eyes: &TestApp, sender: &Caller, held: &Report) -> Report {
@@ -140,10 +142,13 @@ async fn all_holders_of_a_snapshot_share_its_fate() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", patient()).await;
     let joint = |as_of: &str, changes: Value| {
+        let first = account(1, as_of, &changes);
         let mut second = account(2, as_of, &changes);
-        second["account_ref"] = "ACC-000001".into();
+        for name in ["account_ref", "original_amount", "outstanding"] {
+            second[name] = first[name].clone();
+        }
         second["holder_role"] = "JOINT".into();
-        [account(1, as_of, &changes), second]
+        [first, second]
     };
     eyes.judged(&sender, &delta(&sound(1..=1, "2026-08-31"))).await;
     let report =

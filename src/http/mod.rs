@@ -15,6 +15,7 @@ mod layers;
 mod limits;
 mod metrics;
 mod openapi;
+mod operations;
 mod pace;
 pub mod page;
 pub mod problem;
@@ -78,6 +79,15 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
         .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
+        // Operators.
+        .scoped(Scope::Admin, routes!(operations::find_any_batch))
+        .scoped(Scope::Admin, routes!(operations::list_dead_letters))
+        .scoped(Scope::Admin, routes!(operations::replay_batch))
+        .scoped(Scope::Admin, routes!(operations::request_recall))
+        .scoped(Scope::Admin, routes!(operations::list_recalls))
+        // A recall has no time limit of its own: it ends, or the database says why not.
+        .scoped_streaming(Scope::Admin, routes!(operations::approve_recall))
+        .scoped(Scope::Admin, routes!(operations::refuse_recall))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.

@@ -27,8 +27,11 @@ pub mod accept;
 pub mod decode;
 pub mod fixes;
 pub mod lifecycle;
+
 pub mod pack;
+pub mod recall;
 pub mod refine;
+pub mod replay;
 pub mod schedules;
 pub mod sweep;
 

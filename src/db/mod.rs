@@ -9,11 +9,13 @@
 //! finds nothing instead of somebody else's batch.
 
 pub mod accounts;
+pub mod approvals;
 pub mod audit_entries;
 pub mod batches;
 pub mod client_assertions;
 pub mod clients;
 mod columns;
+pub mod constants;
 pub mod contributors;
 pub mod copy;
 pub mod dead_letters;
@@ -21,6 +23,7 @@ pub mod footprints;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;
+pub mod overrides;
 pub mod recalls;
 pub mod rejected_records;
 pub mod replacements;
@@ -42,6 +45,9 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use crate::config::refinery_connections;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
+
+/// One connection, or the transaction on it, for modules that pass it on and write no SQL.
+pub type Connection = PgConnection;
 
 /// The one list of migrations, embedded in the binary.
 pub static MIGRATOR: Migrator = sqlx::migrate!();

@@ -22,6 +22,7 @@ pub mod problem;
 mod profiles;
 mod rejects;
 pub mod routes;
+mod rule_page;
 mod schedules;
 mod server;
 mod tokens;
@@ -80,17 +81,25 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
         // Operators.
-        .scoped(Scope::Admin, routes!(operations::find_any_batch))
-        .scoped(Scope::Admin, routes!(operations::list_dead_letters))
-        .scoped(Scope::Admin, routes!(operations::replay_batch))
-        .scoped(Scope::Admin, routes!(operations::request_recall))
-        .scoped(Scope::Admin, routes!(operations::list_recalls))
+        .scoped(Scope::Admin, routes!(operations::batches::find_any_batch))
+        .scoped(Scope::Admin, routes!(operations::batches::list_dead_letters))
+        .scoped(Scope::Admin, routes!(operations::batches::replay_batch))
+        .scoped(Scope::Admin, routes!(operations::recalls::request_recall))
+        .scoped(Scope::Admin, routes!(operations::recalls::list_recalls))
         // A recall has no time limit of its own: it ends, or the database says why not.
-        .scoped_streaming(Scope::Admin, routes!(operations::approve_recall))
-        .scoped(Scope::Admin, routes!(operations::refuse_recall))
+        .scoped_streaming(Scope::Admin, routes!(operations::recalls::approve_recall))
+        .scoped(Scope::Admin, routes!(operations::recalls::refuse_recall))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
+        .scoped(Scope::Admin, routes!(operations::overrides::request_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
+        .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::revoke_override))
+        .scoped(Scope::Admin, routes!(operations::constants::request_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::list_constants))
+        .scoped(Scope::Admin, routes!(operations::constants::approve_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::revoke_constant))
         .scoped(Scope::Admin, routes!(schedules::list_schedules))
         .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .page("/docs", axum::routing::get(docs::open_ui))

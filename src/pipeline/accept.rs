@@ -187,7 +187,7 @@ where
     if !same {
         return Err(Error::unprocessable(
             "idempotency-key-reused",
-            "this Idempotency-Key belongs to a submission with other content or another envelope; send new content under a new key",
+            "this Idempotency-Key belongs to a submission with other content or another envelope; send new content under a new key (F012)",
         ));
     }
     Ok(Accepted::Replayed(batch))

@@ -28,9 +28,13 @@ pub mod field;
 mod file;
 pub mod history;
 pub mod identity;
+mod policy;
 mod policy_content;
 
-pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
+pub use catalogue::{
+    Example, ExampleStep, ExampleSubmission, ExampleTerms, Family, RULES, RULES_VERSION, Rule, RuleView,
+    Text, base_record, example, rule,
+};
 pub use code::{Code, Level};
 pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
@@ -39,6 +43,7 @@ pub use file::{
     ARREARS_DPD, Absences, Admission, BookFacts, Concentration, Declared, FileFacts, Precedents,
     PublishedBook, check_file, check_precedents, envelope_findings, is_whole_book,
 };
+pub use policy::{Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, may_soften};
 pub use policy_content::check_policy;
 
 #[cfg(test)]

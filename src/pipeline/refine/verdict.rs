@@ -7,6 +7,7 @@ use super::late;
 use super::stage::Stage;
 use super::tally::Sample;
 use crate::db::batches::{Batch, RuleCount};
+use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
@@ -22,12 +23,15 @@ pub struct Judgement {
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
     pub reason: Option<String>,
+    /// Under which overrides and with how many constants.
+    pub leniency: Leniency,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, concentration, row_set, file_fault } = reading;
-    late::settle(row_set, &mut ledger, stage).await?;
+    let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
+    let policy = terms.policy(received_on(batch));
+    late::settle(row_set, &policy, &mut ledger, stage).await?;
 
     let facts = FileFacts {
         received: ledger.received,
@@ -43,8 +47,14 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
     let file_findings = match file_fault {
+        // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
-        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
+        None => {
+            let declared = Declared::from(&batch.envelope);
+            let mut findings = check_file(&facts, &declared, terms, received_on(batch));
+            policy.apply_to(&mut findings);
+            findings
+        }
     };
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
@@ -61,6 +71,10 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
         reason: reason(&file_findings),
+        leniency: Leniency {
+            softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
+            imputed: imputed.to_json(),
+        },
     })
 }
 

@@ -198,11 +198,6 @@ impl TestApp {
         done
     }
 
-    /// An operator of the bureau.
-    pub async fn operator(&self, name: &str) -> Caller {
-        self.client(name, None, &[Scope::Admin], &[]).await
-    }
-
     /// Makes a received batch one that every attempt has failed at.
     pub async fn bury(&self, batch: &str, cause: &str) {
         for statement in [

@@ -18,6 +18,7 @@ mod columns;
 pub mod constants;
 pub mod contributors;
 pub mod copy;
+pub mod erasure_tombstones;
 pub mod footprints;
 pub mod jobs;
 pub mod journal;

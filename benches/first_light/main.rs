@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a report for the person who started it")]
 #![expect(clippy::float_arithmetic, reason = "rates and ratios; no money here")]
 
+mod decoded;
 mod hand;
 mod load;
 mod lookups;
@@ -69,7 +70,7 @@ struct Args {
 enum Part {
     /// Durable receipts of 1 MB bodies, beside PUTting what is stored.
     Receipts,
-    /// Decode and all record rules on one core, beside the bare parse.
+    /// Decode and all rules that a row meets on one core, beside decoding alone and the bare parse.
     Rules,
     /// A file from its first byte to `published`, beside COPY and upsert by hand; a small batch every 200 ms.
     Publish,

@@ -9,6 +9,7 @@
 
 mod decoded;
 mod hand;
+mod history;
 mod load;
 mod lookups;
 mod machine;
@@ -74,9 +75,11 @@ enum Part {
     Rules,
     /// A file from its first byte to `published`, beside COPY and upsert by hand; a small batch every 200 ms.
     Publish,
+    /// A batch about accounts that are there already: what the rules of history cost.
+    History,
     /// Profile lookups with their footprints, beside pgbench of the same statements.
     Lookups,
-    /// Memory while a large body streams in.
+    /// Memory while a large body streams in, and while batches of up to 10 million rows (--full) are judged.
     Memory,
     /// From spawn to ready.
     Start,
@@ -142,6 +145,7 @@ async fn run(args: &Args) -> Result<()> {
             Part::Receipts => receipts::run(&mut world, scale).await,
             Part::Rules => rules::run(scale),
             Part::Publish => publish::run(&mut world, scale).await,
+            Part::History => history::run(&mut world, scale).await,
             Part::Lookups => lookups::run(&mut world, scale).await,
             Part::Memory => memory::run(&mut world, scale).await,
             Part::Start => start::run(&mut world, scale).await,

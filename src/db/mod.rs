@@ -20,9 +20,12 @@ pub mod footprints;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;
+pub mod rejected_records;
+pub mod replacements;
 pub mod schedules;
 pub mod schema;
 pub mod serving;
+pub mod serving_restrictions;
 pub mod signing_keys;
 pub mod staging;
 

@@ -9,9 +9,11 @@ mod late;
 mod ledger;
 mod mask;
 mod publish;
+mod quarantine;
 mod rejects;
 mod spill;
 mod stage;
+mod supersede;
 mod tally;
 mod totals;
 mod verdict;
@@ -120,7 +122,11 @@ async fn read_and_stage(
     })
 }
 
-async fn feed_from_store(mut object: aws_sdk_s3::primitives::ByteStream, feed: mpsc::Sender<Feed>) {
+/// Hands the bytes of an object on, piece by piece.
+pub(in crate::pipeline) async fn feed_from_store(
+    mut object: aws_sdk_s3::primitives::ByteStream,
+    feed: mpsc::Sender<Feed>,
+) {
     while let Some(piece) = object.next().await {
         let message = match piece {
             Ok(bytes) => Feed::Bytes(bytes),

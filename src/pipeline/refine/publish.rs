@@ -2,7 +2,9 @@
 
 use sqlx::PgConnection;
 
+use super::quarantine;
 use super::stage::Stage;
+use super::supersede;
 use super::verdict::Judgement;
 use crate::app::App;
 use crate::audit::{self, Entry};
@@ -23,21 +25,15 @@ pub async fn settle(
     mut stage: Stage,
 ) -> Result<()> {
     let rejects_key = stage.rejects.finish().await?;
+    quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
     if judgement.state == State::Published {
-        let origin = Origin {
-            contributor_id: batch.contributor_id,
-            batch_id: batch.id,
-            known_from: now,
-            rules_version: RULES_VERSION,
-            publication_no: journal::next_publication(&mut *tx).await?,
-            contract: &contract,
-        };
-        merge_in_tx(&mut tx, &origin, judgement.waves).await?;
+        merge_in_tx(&mut tx, batch, &contract, Step { at: now, actor: "worker", reason: None }).await?;
     }
+    quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
         .await?;
@@ -70,10 +66,24 @@ pub async fn settle(
 }
 
 /// The persons, the journal, and what it adds up to.
-async fn merge_in_tx(tx: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
+async fn merge_in_tx(tx: &mut PgConnection, batch: &Batch, contract: &str, step: Step<'_>) -> Result<()> {
+    let origin = Origin {
+        contributor_id: batch.contributor_id,
+        batch_id: batch.id,
+        known_from: step.at,
+        rules_version: RULES_VERSION,
+        publication_no: journal::next_publication(&mut *tx).await?,
+        contract,
+    };
     serving::merge_subjects_in_tx(tx).await?;
-    journal::record_staged_in_tx(tx, origin).await?;
-    serving::merge_accounts_in_tx(tx, origin, waves).await?;
+    journal::record_staged_in_tx(tx, &origin).await?;
+    if supersede::supersede_in_tx(tx, batch, step).await? {
+        // What the replaced batch brought may be gone with it: nothing can be added to the accounts as they are.
+        journal::touch_batch_in_tx(tx, batch.id).await?;
+        journal::refold_in_tx(tx, batch.contributor_id, Some(&origin)).await?;
+    } else {
+        serving::merge_accounts_in_tx(tx, &origin).await?;
+    }
     journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
 }
 
@@ -109,6 +119,7 @@ async fn record_lineage(
     edges.push(("rules", RULES_VERSION, "verdict", judgement.state.as_str()));
     if let Some(key) = rejects_key {
         edges.push(("bronze_object", batch.object_key.as_str(), "reject_file", key));
+        edges.push(("reject_file", key, "quarantine", "rejected_records"));
     }
     if judgement.state == State::Published {
         edges.push(("bronze_object", batch.object_key.as_str(), "journal", "account_snapshots"));

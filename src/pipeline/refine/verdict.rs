@@ -21,15 +21,12 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
-    /// The most snapshots of one account in this batch.
-    pub waves: u32,
     pub reason: Option<String>,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
     let Reading { mut ledger, totals, money, concentration, row_set, file_fault } = reading;
-    let waves = row_set.most_snapshots;
     late::settle(row_set, &mut ledger, stage).await?;
 
     let facts = FileFacts {
@@ -63,7 +60,6 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         counts: count(&facts, state, ledger.warned()),
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
-        waves,
         reason: reason(&file_findings),
     })
 }

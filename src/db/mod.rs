@@ -9,19 +9,25 @@
 //! finds nothing instead of somebody else's batch.
 
 pub mod accounts;
+pub mod approvals;
 pub mod audit_entries;
 pub mod batches;
 pub mod client_assertions;
 pub mod clients;
 mod columns;
+pub mod constants;
 pub mod contributors;
 pub mod copy;
 pub mod footprints;
+pub mod holidays;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;
+pub mod obligations;
+pub mod overrides;
 pub mod rejected_records;
 pub mod replacements;
+pub mod reporting;
 pub mod schedules;
 pub mod schema;
 pub mod serving;
@@ -39,6 +45,9 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use crate::config::refinery_connections;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
+
+/// One connection, or the transaction on it, for modules that pass it on and write no SQL.
+pub type Connection = PgConnection;
 
 /// The one list of migrations, embedded in the binary.
 pub static MIGRATOR: Migrator = sqlx::migrate!();

@@ -6,6 +6,7 @@ use std::path::Path;
 use tokio::sync::mpsc::Sender;
 
 use super::chunk::{Chunk, ChunkBuilder, Person};
+use super::imputed::Imputed;
 use super::ledger::Ledger;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
@@ -15,12 +16,14 @@ use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{AccountSnapshot, Terms, spec};
+use crate::domain::contract::{AccountSnapshot, Terms, impute, spec, supplied};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, Concentration, RowContext, RowSet, RowSetOutcome, check_policy, check_row};
+use crate::domain::rules::{
+    Code, Concentration, RowContext, RowSet, RowSetOutcome, RulePolicy, check_policy, check_row,
+};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::{Keyring, MacPurpose};
 
@@ -41,6 +44,7 @@ pub struct Reading {
     pub concentration: Concentration,
     /// What the rows say about each other.
     pub row_set: RowSetOutcome,
+    pub imputed: Imputed,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
@@ -51,6 +55,7 @@ pub struct Judge<'a> {
     terms: &'a Terms,
     keys: &'a Keyring,
     row: RowContext<'a>,
+    policy: RulePolicy,
     output: &'a Sender<Output>,
     findings: Vec<Finding>,
     chunk: ChunkBuilder,
@@ -60,6 +65,7 @@ pub struct Judge<'a> {
     money: MoneyForms,
     concentration: Concentration,
     row_set: RowSet<TempFile>,
+    imputed: Imputed,
 }
 
 impl<'a> Judge<'a> {
@@ -78,6 +84,7 @@ impl<'a> Judge<'a> {
             terms,
             keys,
             row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today },
+            policy: terms.policy(today),
             output,
             findings: Vec::new(),
             chunk: ChunkBuilder::default(),
@@ -87,6 +94,7 @@ impl<'a> Judge<'a> {
             money: MoneyForms::default(),
             concentration: Concentration::new(concentration_key),
             row_set: RowSet::new(row_set_key, TempFile::new(temp_dir)),
+            imputed: Imputed::default(),
         }
     }
 
@@ -101,13 +109,16 @@ impl<'a> Judge<'a> {
     ) -> Result<Reading, Fault> {
         let contract = spec::contract(self.batch.dataset);
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
-        let done =
-            decode::for_each_row(&source, contract, self.batch.envelope.format, limits, |record_no, row| {
-                match row {
-                    Ok(row) => self.record(record_no, &row),
-                    Err(error) => self.unreadable(record_no, &error),
-                }
-            });
+        let constants = self.terms.constants_of(self.batch.dataset);
+        let format = self.batch.envelope.format;
+        let visit = |record_no, row: Result<Row<'_>, RowError>| match row {
+            Ok(mut row) => {
+                impute(&mut row, &constants);
+                self.record(record_no, &row)
+            }
+            Err(error) => self.unreadable(record_no, &error),
+        };
+        let done = decode::for_each_row(&source, contract, supplied(&constants), format, limits, visit);
         let file_fault = match done {
             Ok(_) => None,
             Err(Fault::File { code, detail }) => Some(Finding::whole(code).with_detail(detail)),
@@ -120,8 +131,8 @@ impl<'a> Judge<'a> {
             self.send(Output::Rejects(frame))?;
         }
         let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
-        let Judge { ledger, totals, money, concentration, .. } = self;
-        Ok(Reading { ledger, totals, money, concentration, row_set, file_fault })
+        let Judge { ledger, totals, money, concentration, imputed, .. } = self;
+        Ok(Reading { ledger, totals, money, concentration, row_set, imputed, file_fault })
     }
 
     fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
@@ -137,7 +148,9 @@ impl<'a> Judge<'a> {
         let checked = check_identity(&record, &identity, &mut self.findings);
         check_row(&record, &self.row, &mut self.findings);
         check_policy(&record, &self.row, &mut self.findings);
+        self.policy.apply_to_record(&mut self.findings, &record, checked.is_some());
         self.totals.add(&record);
+        self.imputed.add(row.imputed());
         self.concentration.add(&record);
 
         let rejects = self.findings.iter().any(Finding::rejects);

@@ -25,7 +25,7 @@ impl Ledger {
     /// A record that its own findings reject. They are in the tally already.
     pub fn reject(&mut self, findings: &[Finding]) {
         self.rejected += 1;
-        self.rejected_by_identity += u64::from(findings.iter().any(is_identity_reject));
+        self.rejected_by_identity += u64::from(findings.iter().any(Finding::rejects_identity));
     }
 
     /// A record that stays, with its findings. They are in the tally already.
@@ -64,10 +64,6 @@ impl Ledger {
     pub fn warned(&self) -> u64 {
         self.warned.count()
     }
-}
-
-fn is_identity_reject(finding: &Finding) -> bool {
-    finding.rejects() && finding.code.as_str().starts_with('I')
 }
 
 fn late_sample(record_no: u64, account_ref: Option<&String>, finding: &Finding) -> Sample {

@@ -4,6 +4,7 @@
 //! at once, a chunk apart. `verdict` decides; `publish` is transaction C.
 
 mod chunk;
+mod imputed;
 mod judge;
 mod late;
 mod ledger;

@@ -1,5 +1,6 @@
 //! From a reading to a verdict: row-set rules, file rules, counts, and where the batch goes.
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::judge::Reading;
@@ -7,6 +8,8 @@ use super::late;
 use super::stage::Stage;
 use super::tally::Sample;
 use crate::db::batches::{Batch, RuleCount};
+use crate::db::obligations;
+use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
@@ -22,12 +25,15 @@ pub struct Judgement {
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
     pub reason: Option<String>,
+    /// Under which overrides and with how many constants.
+    pub leniency: Leniency,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, concentration, row_set, file_fault } = reading;
-    late::settle(row_set, &mut ledger, stage).await?;
+    let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
+    let policy = terms.policy(received_on(batch));
+    late::settle(row_set, &policy, &mut ledger, stage).await?;
 
     let facts = FileFacts {
         received: ledger.received,
@@ -38,13 +44,20 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_overdue: totals.sum_overdue,
         sum_amount: 0,
         count_by_status: totals.count_by_status(),
+        due_on: due_on(batch, stage).await?,
         fullest: concentration.fullest(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
     let file_findings = match file_fault {
+        // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
-        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
+        None => {
+            let declared = Declared::from(&batch.envelope);
+            let mut findings = check_file(&facts, &declared, terms, received_on(batch));
+            policy.apply_to(&mut findings);
+            findings
+        }
     };
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
@@ -61,6 +74,10 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
         reason: reason(&file_findings),
+        leniency: Leniency {
+            softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
+            imputed: imputed.to_json(),
+        },
     })
 }
 
@@ -78,7 +95,14 @@ fn count(facts: &FileFacts, state: State, warned: u64) -> Counts {
     }
 }
 
-fn received_on(batch: &Batch) -> chrono::NaiveDate {
+/// When the obligation is due that the batch was sent for.
+async fn due_on(batch: &Batch, stage: &mut Stage) -> Result<Option<NaiveDate>> {
+    let Some(id) = batch.obligation_id else { return Ok(None) };
+    let obligation = obligations::find(&mut *stage.connection, id).await?;
+    Ok(obligation.and_then(|obligation| obligation.facts.due_for_another()))
+}
+
+fn received_on(batch: &Batch) -> NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
 }
 

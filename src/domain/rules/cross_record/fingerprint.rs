@@ -235,6 +235,8 @@ impl Fingerprinter {
             contributor_dispute,
             listing_requested,
             evidence_ref,
+            // A constant is the same in every row that has it.
+            imputed: _,
         } = record;
         let text = |text: &Option<&str>| text.map(|text| self.text(0, text));
         let (present, values) = present_words!(

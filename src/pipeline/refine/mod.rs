@@ -58,9 +58,9 @@ pub async fn refine(app: &Arc<App>, lease: &Lease) -> Result<()> {
     let batch = Arc::new(batch);
     let terms = Arc::new(contributor.terms);
     let mut stage = Stage::open(app, &batch, lease).await?;
-    let reading = timed("read", read_and_stage(app, &batch, &terms, &mut stage)).await?;
-    let judgement = timed("verdict", verdict::reach(&batch, &terms, reading, &mut stage)).await?;
-    timed("publish", publish::settle(app, &batch, lease, judgement, stage)).await
+    let reading = timed("read", Box::pin(read_and_stage(app, &batch, &terms, &mut stage))).await?;
+    let judgement = timed("verdict", Box::pin(verdict::reach(&batch, &terms, reading, &mut stage))).await?;
+    timed("publish", Box::pin(publish::settle(app, &batch, lease, judgement, stage))).await
 }
 
 /// Does a part of the work and tells how long it took.

@@ -275,7 +275,7 @@ async fn a_scorecard_can_be_worked_out_from_its_counts() {
     until(&eyes.app, "2026-12-07");
     sender.renew_token().await;
     let of_november = |n, more: Value| {
-        let mut changes = json!({"as_of_date": "2026-11-30"});
+        let mut changes = json!({"as_of_date": "2026-11-30", "instalments_total": 12});
         changes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         account_with(n, &changes)
     };

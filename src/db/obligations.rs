@@ -143,6 +143,26 @@ pub async fn list(
     typed(rows)
 }
 
+/// Those of the periods that end from one day to another.
+pub async fn between(
+    ex: impl PgExecutor<'_>,
+    contributor: Option<ContributorId>,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<Obligation>> {
+    let rows = sqlx::query_as(concat!(
+        "/* obligations.between */",
+        from_obligations!(),
+        "WHERE o.period_end BETWEEN $2 AND $3 AND ($1::uuid IS NULL OR o.contributor_id = $1)"
+    ))
+    .bind(contributor)
+    .bind(from)
+    .bind(to)
+    .fetch_all(ex)
+    .await?;
+    typed(rows)
+}
+
 pub async fn find(ex: impl PgExecutor<'_>, id: ObligationId) -> Result<Option<Obligation>> {
     let row: Option<Row> =
         sqlx::query_as(concat!("/* obligations.find */", from_obligations!(), "WHERE o.obligation_id = $1"))

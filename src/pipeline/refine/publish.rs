@@ -11,7 +11,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{batch_findings, journal, lineage, overrides, precedents};
+use crate::db::{batch_findings, journal, lineage, overrides, precedents, scorecard};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -44,6 +44,7 @@ pub async fn settle(
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
         .await?;
+    scorecard::set_quality_in_tx(&mut tx, batch.id, &judgement.quality).await?;
     overrides::set_leniency_in_tx(&mut tx, batch.id, &judgement.leniency).await?;
     batch_findings::replace_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
     let step = Step { at: now, actor: "worker", reason: judgement.reason.as_deref() };

@@ -26,6 +26,7 @@ mod rejects;
 pub mod routes;
 mod rule_page;
 mod schedules;
+mod scorecard;
 mod server;
 mod tokens;
 mod wellformed;
@@ -85,6 +86,7 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(obligations::list_obligations))
         .scoped(Scope::BatchesRead, routes!(obligations::find_obligation))
         .scoped(Scope::BatchesRead, routes!(calendar::list_holidays))
+        .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.

@@ -170,7 +170,7 @@ async fn rehearsals_stand_in_nobodys_way() {
         let items = page["items"].as_array().unwrap();
         items.iter().map(|batch| batch["id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(ids(sender.get("/v1/batches").await.json()), [run.clone()]);
+    assert_eq!(ids(sender.get("/v1/batches").await.json()), [run.as_str()]);
     let mut rehearsals = ids(sender.get("/v1/batches?dry_run=true").await.json());
     rehearsals.sort_unstable();
     let mut expected = [first.clone(), again];

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use etrplus::domain::contract::Terms;
+use etrplus::domain::contract::{Dataset, Field, Terms};
+use etrplus::domain::rules::{Code, Effect};
 use etrplus::ids::ContributorId;
 use etrplus::privacy::random;
 use http::Method;
@@ -90,6 +91,8 @@ async fn two_books(eyes: &TestApp) -> (ContributorId, ContributorId) {
         assert_eq!(eyes.judged(&caller, &Submission::ndjson(ndjson(&records))).await.state(), "published");
         let contributor = caller.contributor_id.unwrap();
         put_cases(eyes, contributor).await;
+        eyes.soften(slug, Code::V005, Effect::Warn).await;
+        eyes.impute(slug, Dataset::AccountSnapshot, Field::Overdue, "0").await;
         ids.push(contributor);
     }
     (ids[0], ids[1])

@@ -18,6 +18,7 @@ mod columns;
 pub mod constants;
 pub mod contributors;
 pub mod copy;
+pub mod delistings;
 pub mod footprints;
 pub mod holidays;
 pub mod jobs;

@@ -30,7 +30,9 @@ pub mod lifecycle;
 pub mod listings;
 pub mod obligations;
 pub mod pack;
+pub mod recall;
 pub mod refine;
+pub mod replay;
 pub mod schedules;
 pub mod sweep;
 

@@ -37,6 +37,14 @@ const SHIPPED: &[(i64, &str)] = &[
         "02f2fca60f61933d5e45a663666eba45e81bc91bbc1c694ef648a3927b48578c66466c453c045bdf341e27dff8dd2c5e",
     ),
     (
+        20_261_125_000_120,
+        "a4590f27b3a27cfb3af0fd6cf7bd038f46e289e640069b5a9525f8063e600135419f9299733b0f7ab518b6ea4dc5904a",
+    ),
+    (
+        20_261_125_000_200,
+        "dd961cbfb3bf27cd885b5f0288edef7a8d6e2cbb4d05b025872e6688665965721025ef4b5280d73839f5712e76a7c74d",
+    ),
+    (
         20_261_125_000_400,
         "37f3121d3db578118d687e958dd754aa8e5ba0e7372f720f8687f74eaedac0c833493910cb5f87361b4fecbf305104e5",
     ),
@@ -47,6 +55,10 @@ const SHIPPED: &[(i64, &str)] = &[
     (
         20_261_125_000_600,
         "90777b406278aa44b5ac8d9e73fc998942cc6970e1766f6af3ffbe03eea67ceaad1eb51cc3b2674e0270c02f64ebc280",
+    ),
+    (
+        20_261_125_000_630,
+        "508bc91cc27488cff76a4a0c64230048edf0712c8110b9eb4a0f41cf8d0128deee12af57ba49c5a258a5c9b42bdae0bb",
     ),
 ];
 

@@ -1,5 +1,7 @@
 //! `/v1/operations`: what operators do. Every route asks for the scope `admin`.
 
 mod agreements;
+pub mod batches;
 pub mod constants;
 pub mod overrides;
+pub mod recalls;

@@ -3,5 +3,6 @@
 mod agreements;
 pub mod batches;
 pub mod constants;
+pub mod erasure;
 pub mod overrides;
 pub mod recalls;

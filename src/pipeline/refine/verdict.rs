@@ -7,7 +7,7 @@ use super::judge::Reading;
 use super::late;
 use super::stage::Stage;
 use super::tally::Sample;
-use super::{book, history};
+use super::{book, history, timed};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::obligations;
 use crate::db::overrides::Leniency;
@@ -41,8 +41,11 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     let comparison = match file_fault {
         Some(_) => book::Comparison::default(),
         None => {
-            history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
-            book::compare(batch, &policy, &mut ledger, stage).await?
+            let past = Box::pin(async {
+                history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
+                book::compare(batch, &policy, &mut ledger, stage).await
+            });
+            timed("history", past).await?
         }
     };
 

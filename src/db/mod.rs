@@ -36,6 +36,7 @@ pub mod replacements;
 pub mod reporting;
 pub mod schedules;
 pub mod schema;
+pub mod scorecard;
 pub mod serving;
 pub mod serving_restrictions;
 pub mod signing_keys;

@@ -18,3 +18,4 @@ pub mod money;
 pub mod obligations;
 pub mod profile;
 pub mod rules;
+pub mod scorecard;

@@ -27,6 +27,7 @@ mod rejects;
 pub mod routes;
 mod rule_page;
 mod schedules;
+mod scorecard;
 mod server;
 mod tokens;
 mod wellformed;
@@ -88,6 +89,7 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(calendar::list_holidays))
         .scoped(Scope::BatchesRead, routes!(listings::list_listings))
         .scoped(Scope::BatchesWrite, routes!(listings::delist_account))
+        .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.

@@ -12,16 +12,9 @@ use crate::domain::calendar::{Calendar, CalendarState};
 use crate::domain::contract::{AccountSnapshot, AccountStatus, Field, IdType};
 use crate::domain::finding::Finding;
 use crate::domain::identity;
-use crate::domain::money::Sen;
+use crate::domain::listings::{LISTABLE_AFTER_DPD, LISTABLE_OVERDUE, delist_by};
 
 use super::{Code, RowContext};
-
-/// A listing needs at least this much overdue (L002; `domain.md` section 1).
-const LISTABLE_OVERDUE: Sen = Sen(15_000);
-/// A listing needs more days past due than these (L002).
-const LISTABLE_AFTER_DPD: u16 = 60;
-/// Working days from a settlement in which its listing is taken back (L005).
-const DELISTING_WORKING_DAYS: u32 = 3;
 
 /// Words about religion, race and health, lower case, English and Malay (L001). Two words stand for each other's
 /// neighbours. Part of the rule set: a change raises `RULES_VERSION`.
@@ -95,8 +88,7 @@ pub fn l004(r: &AccountSnapshot<'_>) -> Option<Finding> {
 /// amount. Counted in Kuala Lumpur by the published holidays, since the doubt is about weeks and not about a day.
 pub fn l005(r: &AccountSnapshot<'_>, c: &RowContext<'_>) -> Option<Finding> {
     let settled_on = r.settled_date.filter(|_| r.listing_requested == Some(true))?;
-    let last_day =
-        Calendar::default().add_working_days(settled_on, DELISTING_WORKING_DAYS, CalendarState::Kul);
+    let last_day = delist_by(settled_on, &Calendar::default(), CalendarState::Kul);
     (last_day < c.today).then(|| Finding::at(Code::L005, Field::ListingRequested))
 }
 
@@ -194,6 +186,7 @@ fn has_phone(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Sen;
 
     fn codes(record: &AccountSnapshot<'_>) -> Vec<(Code, Option<Field>)> {
         let terms = crate::domain::contract::Terms::default();

@@ -4,5 +4,6 @@ mod agreements;
 pub mod batches;
 pub mod constants;
 pub mod erasure;
+pub mod identity_reviews;
 pub mod overrides;
 pub mod recalls;

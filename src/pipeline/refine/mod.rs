@@ -12,6 +12,7 @@ mod late;
 mod ledger;
 mod mask;
 mod publish;
+mod quality;
 mod quarantine;
 mod rejects;
 mod spill;

@@ -30,11 +30,13 @@ pub struct Judgement {
     pub reason: Option<String>,
     /// Under which overrides and with how many constants.
     pub leniency: Leniency,
+    /// What the scorecard counts.
+    pub quality: serde_json::Value,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
+    let Reading { mut ledger, totals, money, concentration, row_set, imputed, quality, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
     let most_snapshots = row_set.most_snapshots;
     late::settle(row_set, &policy, &mut ledger, stage).await?;
@@ -95,6 +97,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
             softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
             imputed: imputed.to_json(),
         },
+        quality: json!(quality),
     })
 }
 

@@ -19,6 +19,7 @@ pub mod constants;
 pub mod contributors;
 pub mod copy;
 pub mod dead_letters;
+pub mod delistings;
 pub mod erasure_tombstones;
 pub mod footprints;
 pub mod history;

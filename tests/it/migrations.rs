@@ -45,6 +45,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "3eeafadb05731bd3ed8fc1976f7c2d9ec991a5c695a133e19affd3ebeba2f500c27233750753d83e5dbd1485c98b621a",
     ),
     (
+        20_261_125_000_510,
+        "a936f9a3e5b6b632d15f350d93fcfee99c9ffb7205d20b6c1efbcc626e82ba3a09f23dcb66ad12d6ff31f540ac328820",
+    ),
+    (
         20_261_125_000_600,
         "90777b406278aa44b5ac8d9e73fc998942cc6970e1766f6af3ffbe03eea67ceaad1eb51cc3b2674e0270c02f64ebc280",
     ),

@@ -2,4 +2,5 @@
 
 mod agreements;
 pub mod constants;
+pub mod contracts;
 pub mod overrides;

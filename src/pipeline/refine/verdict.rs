@@ -1,5 +1,6 @@
 //! From a reading to a verdict: row-set rules, file rules, counts, and where the batch goes.
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::judge::Reading;
@@ -7,6 +8,7 @@ use super::late;
 use super::stage::Stage;
 use super::tally::Sample;
 use crate::db::batches::{Batch, RuleCount};
+use crate::db::obligations;
 use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
@@ -42,6 +44,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_overdue: totals.sum_overdue,
         sum_amount: 0,
         count_by_status: totals.count_by_status(),
+        due_on: due_on(batch, stage).await?,
         fullest: concentration.fullest(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
@@ -92,7 +95,14 @@ fn count(facts: &FileFacts, state: State, warned: u64) -> Counts {
     }
 }
 
-fn received_on(batch: &Batch) -> chrono::NaiveDate {
+/// When the obligation is due that the batch was sent for.
+async fn due_on(batch: &Batch, stage: &mut Stage) -> Result<Option<NaiveDate>> {
+    let Some(id) = batch.obligation_id else { return Ok(None) };
+    let obligation = obligations::find(&mut *stage.connection, id).await?;
+    Ok(obligation.and_then(|obligation| obligation.facts.due_for_another()))
+}
+
+fn received_on(batch: &Batch) -> NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
 }
 

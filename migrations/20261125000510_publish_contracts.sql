@@ -59,8 +59,6 @@ CREATE TABLE contract_pins (
 ALTER TABLE contracts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE contracts FORCE ROW LEVEL SECURITY;
 CREATE POLICY contracts_system ON contracts USING (etr_is_system());
--- There is no data about anybody in a contract.
-CREATE POLICY contracts_read ON contracts FOR SELECT USING (true);
 
 ALTER TABLE contract_pins ENABLE ROW LEVEL SECURITY;
 ALTER TABLE contract_pins FORCE ROW LEVEL SECURITY;

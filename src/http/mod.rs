@@ -91,6 +91,14 @@ fn routes() -> Routes {
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
+        .scoped(Scope::Admin, routes!(operations::batches::find_any_batch))
+        .scoped(Scope::Admin, routes!(operations::batches::list_dead_letters))
+        .scoped(Scope::Admin, routes!(operations::batches::replay_batch))
+        .scoped(Scope::Admin, routes!(operations::recalls::request_recall))
+        .scoped(Scope::Admin, routes!(operations::recalls::list_recalls))
+        // A recall has no time limit of its own: it ends, or the database says why not.
+        .scoped_streaming(Scope::Admin, routes!(operations::recalls::approve_recall))
+        .scoped(Scope::Admin, routes!(operations::recalls::refuse_recall))
         .scoped(Scope::Admin, routes!(operations::overrides::request_override))
         .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
         .scoped(Scope::Admin, routes!(operations::overrides::approve_override))

@@ -29,7 +29,9 @@ pub mod fixes;
 pub mod lifecycle;
 pub mod obligations;
 pub mod pack;
+pub mod recall;
 pub mod refine;
+pub mod replay;
 pub mod schedules;
 pub mod sweep;
 

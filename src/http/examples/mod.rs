@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 pub const BATCH_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e";
 
+pub const RECALL_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b60";
+const CONTRIBUTOR_ID: &str = "0f3d1c52-8a0e-4a57-9d0c-5c5f6f0a7b11";
+
 /// One account of a person, as a line of NDJSON.
 pub const NDJSON: &str = concat!(
     r#"{"subject_type":"INDIVIDUAL","id_type":"PASSPORT","id_number":"A00000000","id_country":"SGP","#,
@@ -138,6 +141,55 @@ pub fn rejected_records() -> Value {
 
 pub fn explanation() -> Value {
     json!({ "explanation": "All August plans were opened in one promotion; the counts are right." })
+}
+
+pub fn operator_batch() -> Value {
+    json!({
+        "contributor_id": CONTRIBUTOR_ID,
+        "batch": received(),
+        "failure": null,
+        "hold_explanation": null,
+        "transitions": [{
+            "from": "receiving", "to": "received", "at": "2026-11-01T02:03:04Z", "actor": "client", "reason": null,
+        }],
+    })
+}
+
+pub fn dead_letters() -> Value {
+    json!({ "items": [{
+        "batch_id": BATCH_ID,
+        "contributor_id": CONTRIBUTOR_ID,
+        "dataset": "account_snapshot",
+        "period_end": "2026-10-31",
+        "received_at": "2026-11-01T02:03:04Z",
+        "failed_at": "2026-11-01T02:04:10Z",
+        "age_seconds": 5400,
+        "cause": "internal: the stored object is missing",
+        "attempts": 3,
+    }] })
+}
+
+pub fn recall_reason() -> Value {
+    json!({ "reason": "The contributor's export mixed two portfolios; a corrected file follows." })
+}
+
+pub fn recall(state: &str) -> Value {
+    let decided = state != "requested";
+    json!({
+        "recall_id": RECALL_ID,
+        "batch_id": BATCH_ID,
+        "contributor_id": CONTRIBUTOR_ID,
+        "state": state,
+        "reason": recall_reason()["reason"],
+        "requested_by": "5b1f0f0e-2f39-4f0e-8f52-0c7f0d0f3a10",
+        "requested_at": "2026-11-02T03:00:00Z",
+        "decided_by": if decided { json!("c4d7c3a2-7c57-4a58-9c05-3f0b3e6f1d22") } else { Value::Null },
+        "decided_at": if decided { json!("2026-11-02T03:05:00Z") } else { Value::Null },
+    })
+}
+
+pub fn recalls() -> Value {
+    json!({ "items": [recall("requested")] })
 }
 
 pub fn question() -> Value {

@@ -3,7 +3,9 @@
 //! `judge` is the blocking half (decode and rules), `stage` the half that talks to Postgres, and both run
 //! at once, a chunk apart. `verdict` decides; `publish` is transaction C.
 
+mod book;
 mod chunk;
+mod history;
 mod imputed;
 mod judge;
 mod late;

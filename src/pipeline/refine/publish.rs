@@ -11,7 +11,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{journal, lineage, overrides};
+use crate::db::{journal, lineage, overrides, precedents};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -32,6 +32,9 @@ pub async fn settle(
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
     if judgement.state == State::Published {
         merge_in_tx(&mut tx, batch, &contract, Step { at: now, actor: "worker", reason: None }).await?;
+        if let Some(book) = &judgement.book {
+            precedents::set_book_in_tx(&mut tx, batch.id, book).await?;
+        }
     }
     quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
     let (counts, totals) = (&judgement.counts, &judgement.totals);

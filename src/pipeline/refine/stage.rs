@@ -13,6 +13,7 @@ use crate::db::batches::Batch;
 use crate::db::jobs::Lease;
 use crate::db::{copy, serving, staging};
 use crate::error::{Error, Result};
+use crate::ids::ContributorId;
 use crate::store::StorageKey;
 
 /// One attempt's staging area.
@@ -20,16 +21,12 @@ pub struct Stage {
     app: Arc<App>,
     /// The connection that owns the temporary table; transaction C runs on it.
     pub connection: PoolConnection<Postgres>,
-    batch: BatchRef,
+    pub contributor_id: ContributorId,
     names: Arc<SubjectNames>,
     pub rejects: RejectFile,
-    has_accounts: bool,
+    /// The contributor has an account already.
+    pub has_accounts: bool,
     pub contradicted: Contradicted,
-}
-
-#[derive(Clone, Copy)]
-struct BatchRef {
-    contributor_id: crate::ids::ContributorId,
 }
 
 impl Stage {
@@ -39,7 +36,7 @@ impl Stage {
         Ok(Stage {
             app: Arc::clone(app),
             connection,
-            batch: BatchRef { contributor_id: batch.contributor_id },
+            contributor_id: batch.contributor_id,
             names: Arc::new(SubjectNames::new()),
             rejects: RejectFile::new(app, StorageKey::rejects(batch.id, lease.lease_token)),
             has_accounts: serving::has_accounts(&app.db.system, batch.contributor_id).await?,
@@ -67,7 +64,7 @@ impl Stage {
         let pool = &self.app.db.system;
         let subjects = serving::known_subjects(pool, &chunk.tokens()).await?;
         let holders = if self.has_accounts {
-            serving::primary_holders(pool, self.batch.contributor_id, &chunk.account_refs()).await?
+            serving::primary_holders(pool, self.contributor_id, &chunk.account_refs()).await?
         } else {
             Vec::new()
         };

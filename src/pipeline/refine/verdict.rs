@@ -7,6 +7,7 @@ use super::judge::Reading;
 use super::late;
 use super::stage::Stage;
 use super::tally::Sample;
+use super::{book, history};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::obligations;
 use crate::db::overrides::Leniency;
@@ -14,7 +15,7 @@ use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::{Declared, FileFacts, check_file};
+use crate::domain::rules::{BookFacts, Declared, FileFacts, check_file};
 use crate::error::Result;
 
 /// What transaction C writes.
@@ -24,6 +25,8 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
+    /// What a whole book adds up to.
+    pub book: Option<BookFacts>,
     pub reason: Option<String>,
     /// Under which overrides and with how many constants.
     pub leniency: Leniency,
@@ -33,7 +36,15 @@ pub struct Judgement {
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
     let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
+    let most_snapshots = row_set.most_snapshots;
     late::settle(row_set, &policy, &mut ledger, stage).await?;
+    let comparison = match file_fault {
+        Some(_) => book::Comparison::default(),
+        None => {
+            history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
+            book::compare(batch, &policy, &mut ledger, stage).await?
+        }
+    };
 
     let facts = FileFacts {
         received: ledger.received,
@@ -49,7 +60,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
-    let file_findings = match file_fault {
+    let mut file_findings = match file_fault {
         // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
         None => {
@@ -59,6 +70,8 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
             findings
         }
     };
+    file_findings.extend(comparison.findings);
+    file_findings.sort_by_key(|finding| finding.code);
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
     }
@@ -73,6 +86,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         counts: count(&facts, state, ledger.warned()),
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts),
+        book: comparison.book,
         reason: reason(&file_findings),
         leniency: Leniency {
             softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),

@@ -20,6 +20,7 @@ pub mod contracts;
 pub mod contributors;
 pub mod copy;
 pub mod dead_letters;
+pub mod erasure_tombstones;
 pub mod footprints;
 pub mod history;
 pub mod holidays;

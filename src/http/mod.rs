@@ -103,6 +103,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
         .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
         .scoped(Scope::Admin, routes!(operations::overrides::revoke_override))
+        .scoped(Scope::Admin, routes!(operations::erasure::put_erasure_tombstone))
         .scoped(Scope::Admin, routes!(operations::constants::request_constant))
         .scoped(Scope::Admin, routes!(operations::constants::list_constants))
         .scoped(Scope::Admin, routes!(operations::constants::approve_constant))

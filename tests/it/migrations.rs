@@ -57,6 +57,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "f675161de3bffebfb1d0387d1f7967644797d8618b896c6abc08dc11dd49df4f15abe388d158b539d6e453b38232c486",
     ),
     (
+        20_261_125_000_550,
+        "8b43ffdb7aa8374b6ecbddca0fd258106732898363e28852b6f775450bd3d25ba8f5e6532e9f89c5c0540957aa1fa1bf",
+    ),
+    (
         20_261_125_000_600,
         "90777b406278aa44b5ac8d9e73fc998942cc6970e1766f6af3ffbe03eea67ceaad1eb51cc3b2674e0270c02f64ebc280",
     ),

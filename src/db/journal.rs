@@ -6,6 +6,7 @@
 use sqlx::{PgConnection, PgExecutor};
 
 use super::columns::{journal_columns, snapshot_columns};
+use super::delistings;
 use super::serving::Origin;
 use super::serving_restrictions;
 use crate::error::Result;
@@ -126,7 +127,8 @@ pub async fn refold_in_tx(
         .bind(publishing.map(|origin| origin.publication_no))
         .execute(&mut *connection)
         .await?;
-    serving_restrictions::apply_in_tx(connection, contributor).await
+    serving_restrictions::apply_in_tx(connection, contributor).await?;
+    delistings::apply_in_tx(connection, contributor).await
 }
 
 /// `domain::history` over all records at once: one per calendar month (the later day; on the same day the later place;

@@ -15,6 +15,7 @@ pub mod headers;
 mod health;
 mod layers;
 mod limits;
+mod listings;
 mod metrics;
 mod obligations;
 mod openapi;
@@ -27,6 +28,7 @@ mod rejects;
 pub mod routes;
 mod rule_page;
 mod schedules;
+mod scorecard;
 mod server;
 mod tokens;
 mod wellformed;
@@ -88,6 +90,9 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(obligations::list_obligations))
         .scoped(Scope::BatchesRead, routes!(obligations::find_obligation))
         .scoped(Scope::BatchesRead, routes!(calendar::list_holidays))
+        .scoped(Scope::BatchesRead, routes!(listings::list_listings))
+        .scoped(Scope::BatchesWrite, routes!(listings::delist_account))
+        .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.

@@ -91,6 +91,7 @@ problem_kinds! {
     IncompatibleContract "incompatible-contract" CONFLICT "The version breaks the one before";
     ContractInUse "contract-in-use" CONFLICT "Somebody is left on the version";
     PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
+    NotListed "not-listed" CONFLICT "The account is not listed";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
     PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri-too-long" URI_TOO_LONG "The request target is too long";

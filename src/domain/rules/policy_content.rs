@@ -10,14 +10,9 @@ use chrono::Months;
 use crate::domain::contract::{AccountSnapshot, AccountStatus, Field, IdType};
 use crate::domain::finding::Finding;
 use crate::domain::identity;
-use crate::domain::money::Sen;
+use crate::domain::listings::{LISTABLE_AFTER_DPD, LISTABLE_OVERDUE};
 
 use super::{Code, RowContext};
-
-/// A listing needs at least this much overdue (L002; `domain.md` section 1).
-const LISTABLE_OVERDUE: Sen = Sen(15_000);
-/// A listing needs more days past due than these (L002).
-const LISTABLE_AFTER_DPD: u16 = 60;
 
 /// Words about religion, race and health, lower case, English and Malay (L001). Two words stand for each other's
 /// neighbours. Part of the rule set: a change raises `RULES_VERSION`.
@@ -179,6 +174,7 @@ fn has_phone(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Sen;
 
     fn codes(record: &AccountSnapshot<'_>) -> Vec<(Code, Option<Field>)> {
         let terms = crate::domain::contract::Terms::default();

@@ -99,7 +99,7 @@ impl Request<'_> {
             text_of(self.headers, &header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
         let schema_version_declared = self.query.schema_version.is_some();
         let version = meant_version(&self.query, contributor, versions);
-        let envelope = envelope(self.query, format, version)?;
+        let envelope = envelope(&self.query, format, version)?;
         refuse_envelope(app, contributor, versions, &envelope)?;
         Ok(Submission {
             contributor_id: ContributorId(contributor.contributor_id.0),
@@ -140,7 +140,7 @@ fn meant_version(query: &SubmissionQuery, contributor: &Contributor, versions: &
     version.map_or_else(|| declared.unwrap_or_default().to_owned(), |version| version.to_string())
 }
 
-fn envelope(query: SubmissionQuery, format: Format, version: String) -> Result<Envelope, Problem> {
+fn envelope(query: &SubmissionQuery, format: Format, version: String) -> Result<Envelope, Problem> {
     if query.money_unit.is_some() && format == Format::Ndjson {
         return Err(wrong_parameter("money_unit", "is for CSV; NDJSON amounts are always sen"));
     }

@@ -67,4 +67,26 @@ macro_rules! journal_columns {
     };
 }
 
-pub(crate) use {journal_columns, prefixed, snapshot_columns};
+/// What an event says, without the keys: the same in `staged_events`, `parked_events` and `repayment_events`.
+macro_rules! event_columns {
+    ($prefix:literal) => {
+        $crate::db::columns::prefixed!(
+            $prefix,
+            "record_no",
+            "event_at",
+            "amount_sen",
+            "value_date",
+            "instalment_due_date",
+            "new_due_date",
+            "instalment_no",
+            "event_type",
+            "channel",
+            "event_id",
+            "account_ref",
+            "reverses_event_id",
+            "content",
+        )
+    };
+}
+
+pub(crate) use {event_columns, journal_columns, prefixed, snapshot_columns};

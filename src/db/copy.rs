@@ -1,6 +1,6 @@
 //! Postgres' binary COPY format, as far as we write it (PostgreSQL documentation, "COPY", binary format).
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
 /// What a binary COPY starts with: signature, flags, header extension length.
@@ -60,6 +60,12 @@ impl TupleWriter {
     pub fn date(&mut self, value: Option<NaiveDate>) {
         const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a real day");
         self.integer(value.map(|date| date.signed_duration_since(EPOCH).num_days() as i32));
+    }
+
+    /// Microseconds since the beginning of 2000-01-01 UTC.
+    pub fn instant(&mut self, value: Option<DateTime<Utc>>) {
+        const EPOCH_MICROS: i64 = 946_684_800_000_000;
+        self.bigint(value.map(|instant| instant.timestamp_micros() - EPOCH_MICROS));
     }
 
     pub fn text(&mut self, value: &str) {

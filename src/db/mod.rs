@@ -16,14 +16,18 @@ pub mod clients;
 mod columns;
 pub mod contributors;
 pub mod copy;
+pub mod events;
 pub mod footprints;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;
+pub mod overlay;
+pub mod parked_events;
 pub mod schedules;
 pub mod schema;
 pub mod serving;
 pub mod signing_keys;
+pub mod staged_events;
 pub mod staging;
 
 use std::str::FromStr;

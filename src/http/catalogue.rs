@@ -33,7 +33,7 @@ pub async fn list_rules() -> Json<RuleList> {
     responses((status = 200, description = "The rule", body = RuleView, example = json!(examples::rule())))
 )]
 pub async fn find_rule(Path(code): Path<String>) -> Result<Json<RuleView>, Problem> {
-    let rule = Code::parse(&code).and_then(rules::rule).ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
+    let rule = Code::parse(&code).map(rules::rule).ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
     Ok(Json(rule.into()))
 }
 

@@ -38,7 +38,7 @@ fn batch(state: &str, counts: &Value, next_states: &[&str]) -> Value {
         "published_at": if state == "published" { json!("2026-11-01T02:03:06Z") } else { Value::Null },
         "next_states": next_states,
         "idempotency_key": "october-2026",
-        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.1") },
+        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.2") },
         "links": {
             "self": this,
             "report": format!("{this}/report"),
@@ -172,7 +172,11 @@ pub fn rule() -> Value {
         "code": "X007",
         "severity": "R",
         "level": "row",
-        "title": "Overdue amount and days past due disagree",
+        "title": {
+            "en": "Overdue amount and days past due disagree",
+            "ms": "Amaun tertunggak dan hari tertunggak tidak sepadan",
+        },
+        "datasets": ["account_snapshot"],
         "fields": ["overdue", "dpd"],
         "message": {
             "en": "There are days past due without an overdue amount, or an overdue amount without days past due.",
@@ -182,12 +186,13 @@ pub fn rule() -> Value {
             "en": "Derive both from the same unpaid instalments, on the as_of_date; amounts below one ringgit only warn.",
             "ms": "Terbitkan kedua-duanya daripada ansuran tertunggak yang sama, pada as_of_date; amaun bawah satu ringgit hanya diberi amaran.",
         },
-        "waits_for": null,
+        "enabled_from": "2026-11-24",
+        "overridable": true,
     })
 }
 
 pub fn rules() -> Value {
-    json!({ "version": "2026.11.1", "rules": [rule()] })
+    json!({ "version": "2026.11.2", "rules": [rule()] })
 }
 
 pub fn schema() -> Value {

@@ -108,7 +108,7 @@ async fn rejected_records_are_explained_without_telling_the_person() {
     // In Malay for those who ask.
     let malay = sender.get_with(&path, &[("accept-language", "ms-MY, en;q=0.5")]).await.expect(200).text();
     let first: Value = serde_json::from_str(malay.lines().next().unwrap()).unwrap();
-    let known = Code::parse(first["findings"][0]["code"].as_str().unwrap()).and_then(rule).unwrap();
+    let known = Code::parse(first["findings"][0]["code"].as_str().unwrap()).map(rule).unwrap();
     assert_eq!(first["findings"][0]["message"], known.message_ms);
     assert_eq!(first["findings"][0]["remedy"], known.remedy_ms);
     assert_eq!(findings[0]["message"], known.message_en);

@@ -9,7 +9,7 @@
 //! | reception | F003, F012, F015, F027 | bytes, keys, earlier batches | where a submission is taken |
 //! | decoding | F004 to F006, F016 | bytes and columns | where bytes become rows |
 //! | field | V, I | one cell, one identity | `field`, `identity` |
-//! | row | X | the cells of one row | [`check_row`] |
+//! | row | X, and L of rows | the cells of one row | [`check_row`], [`check_policy`] |
 //! | row | E, A | an event, an application, alone and against its account or its past | `events`, `applications` |
 //! | row set | S, I015, I016 | the rows of one batch | [`RowSet`] |
 //! | file | the other F rules | counts and totals of one batch | [`check_file`] |
@@ -28,6 +28,7 @@ pub mod field;
 mod file;
 pub mod history;
 pub mod identity;
+mod policy_content;
 
 pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
 pub use code::{Code, Level};
@@ -38,6 +39,7 @@ pub use file::{
     ARREARS_DPD, Absences, Admission, BookFacts, Declared, FileFacts, Precedents, PublishedBook, check_file,
     check_precedents, envelope_findings, is_whole_book,
 };
+pub use policy_content::check_policy;
 
 #[cfg(test)]
 mod real_book_tests;

@@ -218,7 +218,7 @@ fn harmless(cell: &str) -> String {
 }
 
 fn texts(code: &str, language: Language) -> (&'static str, &'static str) {
-    let Some(rule) = Code::parse(code).and_then(rule) else { return ("", "") };
+    let Some(rule) = Code::parse(code).map(rule) else { return ("", "") };
     match language {
         Language::English => (rule.message_en, rule.remedy_en),
         Language::Malay => (rule.message_ms, rule.remedy_ms),

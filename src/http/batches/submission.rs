@@ -181,8 +181,11 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
 
 fn errors(findings: &[Finding]) -> Vec<FieldProblem> {
     let error = |finding: &Finding| {
-        let text = rule(finding.code).map_or("The envelope breaks this rule.", |rule| rule.message_en);
-        FieldProblem::new(format!("query/{}", parameter_of(finding.code)), finding.code.as_str(), text)
+        FieldProblem::new(
+            format!("query/{}", parameter_of(finding.code)),
+            finding.code.as_str(),
+            rule(finding.code).message_en,
+        )
     };
     findings.iter().map(error).collect()
 }

@@ -150,7 +150,7 @@ impl ReportView {
         let counts = batches::findings(&mut *tx, batch.id).await?;
         tx.commit().await?;
         let rules = counts.into_iter().map(|count| {
-            let text = Code::parse(&count.code).and_then(rule);
+            let text = Code::parse(&count.code).map(rule);
             let samples = serde_json::from_value(count.samples).map_err(|_| Error::Inconsistent {
                 table: "batch_findings",
                 column: "samples",

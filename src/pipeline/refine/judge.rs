@@ -20,7 +20,7 @@ use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, check_row};
+use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, check_policy, check_row};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::{Keyring, random};
 
@@ -132,6 +132,7 @@ impl<'a> Judge<'a> {
         let identity = IdentityContext { today: self.row.today };
         let checked = check_identity(&record, &identity, &mut self.findings);
         check_row(&record, &self.row, &mut self.findings);
+        check_policy(&record, &self.row, &mut self.findings);
         self.totals.add(&record);
 
         let rejects = self.findings.iter().any(Finding::rejects);

@@ -1,14 +1,15 @@
 //! Cross-field rules: texts.
 
 use crate::domain::contract::Field;
-use crate::domain::rules::{Code, Level};
+use crate::domain::rules::Code;
 
-use super::Rule;
+use super::{LAUNCH, Rule};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         code: Code::X001,
         title_en: "Not as of the period end",
+        title_ms: "Bukan pada hari akhir tempoh",
         message_en: "The as_of_date is not the period_end; in a DELTA it may be earlier, but not later.",
         message_ms: "as_of_date tidak sama dengan period_end; dalam DELTA ia boleh lebih awal, tetapi \
             tidak boleh lebih lewat.",
@@ -16,32 +17,38 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Ekstrak senarai akaun pada hari terakhir tempoh, atau hantar hari lain sebagai \
             DELTA.",
         fields: &[Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: false,
     },
     Rule {
         code: Code::X002,
         title_en: "Opened after the as-of date",
+        title_ms: "Dibuka selepas as_of_date",
         message_en: "The account was opened after the as_of_date.",
         message_ms: "Akaun dibuka selepas as_of_date.",
         remedy_en: "Leave out accounts that did not exist yet, or correct the date.",
         remedy_ms: "Keluarkan akaun yang belum wujud, atau betulkan tarikh tersebut.",
         fields: &[Field::OpenedDate, Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: false,
     },
     Rule {
         code: Code::X003,
         title_en: "Closed outside the account's life",
+        title_ms: "Ditutup di luar hayat akaun",
         message_en: "The account was closed before it was opened, or after the as_of_date.",
         message_ms: "Akaun ditutup sebelum dibuka, atau selepas as_of_date.",
         remedy_en: "Check closed_date and opened_date; report a later closing in its own period.",
         remedy_ms: "Semak closed_date dan opened_date; laporkan penutupan yang kemudian dalam tempohnya \
             sendiri.",
         fields: &[Field::ClosedDate, Field::OpenedDate, Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X004,
         title_en: "Status and closing date disagree",
+        title_ms: "Status dan tarikh tutup tidak sepadan",
         message_en: "The status ends the account but closed_date is missing, or the account is ACTIVE and \
             has a closed_date.",
         message_ms: "Status menamatkan akaun tetapi closed_date tiada, atau akaun ACTIVE dan mempunyai \
@@ -50,32 +57,38 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Berikan closed_date bagi setiap status kecuali ACTIVE, dan biarkan kosong bagi \
             ACTIVE.",
         fields: &[Field::ClosedDate, Field::Status],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X005,
         title_en: "Settled or cancelled with a balance",
+        title_ms: "Selesai atau dibatalkan tetapi masih berbaki",
         message_en: "The account is SETTLED or CANCELLED but an amount is still outstanding or overdue.",
         message_ms: "Akaun SETTLED atau CANCELLED tetapi masih ada amaun outstanding atau overdue.",
         remedy_en: "Report zero amounts once the account is settled, or the status that it still has.",
         remedy_ms: "Laporkan amaun sifar apabila akaun telah selesai, atau status yang masih \
             disandangnya.",
         fields: &[Field::Outstanding, Field::Overdue, Field::Status],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X006,
         title_en: "More overdue than outstanding",
+        title_ms: "Tunggakan melebihi baki",
         message_en: "The overdue amount is larger than the outstanding amount.",
         message_ms: "Amaun overdue lebih besar daripada amaun outstanding.",
         remedy_en: "Include every amount that is due, fees too, in outstanding.",
         remedy_ms: "Masukkan semua amaun yang perlu dibayar, termasuk fi, dalam outstanding.",
         fields: &[Field::Overdue, Field::Outstanding],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X007,
         title_en: "Overdue amount and days past due disagree",
+        title_ms: "Amaun tertunggak dan hari tertunggak tidak sepadan",
         message_en: "There are days past due without an overdue amount, or an overdue amount without days \
             past due.",
         message_ms: "Terdapat hari tertunggak tanpa amaun overdue, atau amaun overdue tanpa hari \
@@ -85,11 +98,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Terbitkan kedua-duanya daripada ansuran tertunggak yang sama, pada as_of_date; amaun \
             bawah satu ringgit hanya diberi amaran.",
         fields: &[Field::Overdue, Field::Dpd],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X008,
         title_en: "Days past due not since the due date",
+        title_ms: "Hari tertunggak bukan dari tarikh akhir",
         message_en: "The dpd is not the number of days from oldest_unpaid_due_date to as_of_date, give or \
             take a day.",
         message_ms: "dpd bukan bilangan hari dari oldest_unpaid_due_date hingga as_of_date, dengan beza \
@@ -99,11 +114,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Kira hari kalendar dari tarikh akhir amaun tertua yang belum dibayar, dan kemas kini \
             tarikh apabila bayaran diterima.",
         fields: &[Field::OldestUnpaidDueDate, Field::Dpd, Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X009,
         title_en: "Aging does not add up to outstanding",
+        title_ms: "Pengumuran tidak berjumlah outstanding",
         message_en: "The aging buckets do not add up to the outstanding amount.",
         message_ms: "Jumlah golongan pengumuran tidak sama dengan amaun outstanding.",
         remedy_en: "Put every outstanding amount, current ones too, into exactly one bucket.",
@@ -119,11 +136,13 @@ pub(super) const RULES: &[Rule] = &[
             Field::Aging151180,
             Field::Aging181Plus,
         ],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X010,
         title_en: "Oldest bucket and days past due disagree",
+        title_ms: "Golongan tertua dan hari tertunggak tidak sepadan",
         message_en: "The oldest aging bucket that holds an amount is not the bucket of the dpd.",
         message_ms: "Golongan pengumuran tertua yang mengandungi amaun bukan golongan bagi dpd.",
         remedy_en: "Age amounts from their own due dates, and take the dpd from the oldest of them.",
@@ -139,11 +158,13 @@ pub(super) const RULES: &[Rule] = &[
             Field::Aging151180,
             Field::Aging181Plus,
         ],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X011,
         title_en: "Aging does not add up to overdue",
+        title_ms: "Pengumuran tidak berjumlah overdue",
         message_en: "The aging buckets from one day on do not add up to the overdue amount.",
         message_ms: "Jumlah golongan pengumuran bermula satu hari tidak sama dengan amaun overdue.",
         remedy_en: "Put amounts that are not due yet into aging_current, and all others into the bucket \
@@ -161,22 +182,26 @@ pub(super) const RULES: &[Rule] = &[
             Field::Aging151180,
             Field::Aging181Plus,
         ],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X012,
         title_en: "More instalments than there are",
+        title_ms: "Ansuran melebihi jumlahnya",
         message_en: "More instalments are paid and overdue than the plan has.",
         message_ms: "Bilangan ansuran yang dibayar dan tertunggak melebihi jumlah ansuran dalam pelan.",
         remedy_en: "Count each instalment once, and update instalments_total when the plan is extended.",
         remedy_ms: "Kira setiap ansuran sekali sahaja, dan kemas kini instalments_total apabila pelan \
             dilanjutkan.",
         fields: &[Field::InstalmentsTotal, Field::InstalmentsPaid, Field::InstalmentsOverdue],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X013,
         title_en: "Amount of the portfolio type missing",
+        title_ms: "Amaun bagi jenis portfolio tiada",
         message_en: "An INSTALMENT account has no original_amount, or a REVOLVING account has no \
             credit_limit.",
         message_ms: "Akaun INSTALMENT tiada original_amount, atau akaun REVOLVING tiada credit_limit.",
@@ -184,11 +209,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Hantar amaun asal pembiayaan atau had yang berkuat kuasa, atau betulkan \
             portfolio_type.",
         fields: &[Field::OriginalAmount, Field::CreditLimit, Field::PortfolioType],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X014,
         title_en: "Owes more than was financed",
+        title_ms: "Berhutang melebihi amaun pembiayaan",
         message_en: "An INSTALMENT account owes more than its original amount and its fees together.",
         message_ms: "Akaun INSTALMENT berhutang lebih daripada amaun asal dicampur fi.",
         remedy_en: "State the fees in fees_outstanding, and check that original_amount is the amount \
@@ -196,11 +223,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Nyatakan fi dalam fees_outstanding, dan semak bahawa original_amount ialah amaun \
             asal pembiayaan.",
         fields: &[Field::Outstanding, Field::OriginalAmount, Field::FeesOutstanding],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X015,
         title_en: "Over the limit",
+        title_ms: "Melebihi had",
         message_en: "A REVOLVING account owes more than its credit_limit.",
         message_ms: "Akaun REVOLVING berhutang melebihi credit_limit.",
         remedy_en: "Check that the limit is the one in force on the as_of_date; leave it if the account \
@@ -208,52 +237,62 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Semak bahawa had itu ialah had yang berkuat kuasa pada as_of_date; kekalkan jika \
             akaun memang melebihi had.",
         fields: &[Field::Outstanding, Field::CreditLimit],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X016,
         title_en: "Last payment half stated",
+        title_ms: "Bayaran terakhir separuh dinyatakan",
         message_en: "The last payment has a date without an amount, or an amount without a date.",
         message_ms: "Bayaran terakhir mempunyai tarikh tanpa amaun, atau amaun tanpa tarikh.",
         remedy_en: "Send both, or neither where nothing has been paid.",
         remedy_ms: "Hantar kedua-duanya, atau jangan hantar langsung jika belum ada bayaran.",
         fields: &[Field::LastPaymentDate, Field::LastPaymentAmount],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X017,
         title_en: "Paid before opening",
+        title_ms: "Dibayar sebelum akaun dibuka",
         message_en: "The last payment was made before the account was opened.",
         message_ms: "Bayaran terakhir dibuat sebelum akaun dibuka.",
         remedy_en: "Check both dates; a deposit before opening is not a payment of the account.",
         remedy_ms: "Semak kedua-dua tarikh; deposit sebelum akaun dibuka bukan bayaran bagi akaun itu.",
         fields: &[Field::LastPaymentDate, Field::OpenedDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X018,
         title_en: "Payment not in the period",
+        title_ms: "Bayaran bukan dalam tempoh",
         message_en: "Something was paid in the period, but last_payment_date lies outside it.",
         message_ms: "Ada bayaran dalam tempoh tersebut, tetapi last_payment_date berada di luar tempoh.",
         remedy_en: "Report in amount_paid_period only what was paid since the previous as_of_date.",
         remedy_ms: "Laporkan dalam amount_paid_period hanya apa yang dibayar sejak as_of_date \
             sebelumnya.",
         fields: &[Field::LastPaymentDate, Field::AmountPaidPeriod, Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X019,
         title_en: "Write-off without date or amount",
+        title_ms: "Hapus kira tanpa tarikh atau amaun",
         message_en: "The account is WRITTEN_OFF, but write_off_date or write_off_amount is missing.",
         message_ms: "Akaun WRITTEN_OFF, tetapi write_off_date atau write_off_amount tiada.",
         remedy_en: "Send both with every written-off account, in every period.",
         remedy_ms: "Hantar kedua-duanya bagi setiap akaun yang dihapus kira, dalam setiap tempoh.",
         fields: &[Field::WriteOffDate, Field::WriteOffAmount, Field::Status],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X020,
         title_en: "Early write-off",
+        title_ms: "Hapus kira awal",
         message_en: "The account was written off at less than 90 days past due.",
         message_ms: "Akaun dihapus kira ketika kurang daripada 90 hari tertunggak.",
         remedy_en: "Check the status and the dpd; leave them if the early write-off is right, as after a \
@@ -261,11 +300,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Semak status dan dpd; kekalkan jika hapus kira awal itu betul, seperti selepas \
             kematian atau penipuan.",
         fields: &[Field::Dpd, Field::Status],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X021,
         title_en: "Sale not complete",
+        title_ms: "Jualan tidak lengkap",
         message_en: "The account is SOLD, but its buyer or the day is missing, or the seller still \
             reports a balance.",
         message_ms: "Akaun SOLD, tetapi pembeli atau tarikh jualan tiada, atau penjual masih melaporkan \
@@ -275,11 +316,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Hantar sold_to dan sold_date dengan amaun sifar; pembeli melaporkan hutang itu \
             selepasnya.",
         fields: &[Field::SoldTo, Field::SoldDate, Field::Outstanding, Field::Overdue, Field::Status],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X022,
         title_en: "Delinquency begins too late",
+        title_ms: "Tunggakan bermula terlalu lewat",
         message_en: "The first_delinquency_date lies after the oldest unpaid due date or after the \
             as_of_date.",
         message_ms: "first_delinquency_date selepas tarikh akhir tertua yang belum dibayar atau selepas \
@@ -289,11 +332,13 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Kekalkan hari bermulanya tunggakan semasa; ia tidak berubah apabila sebahagian \
             dibayar.",
         fields: &[Field::FirstDelinquencyDate, Field::OldestUnpaidDueDate, Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X023,
         title_en: "Delinquency without a beginning",
+        title_ms: "Tunggakan tanpa permulaan",
         message_en: "The account is 30 or more days past due without a first_delinquency_date.",
         message_ms: "Akaun tertunggak 30 hari atau lebih tanpa first_delinquency_date.",
         remedy_en: "Send the day on which the current delinquency began; until then it lowers the \
@@ -301,90 +346,107 @@ pub(super) const RULES: &[Rule] = &[
         remedy_ms: "Hantar hari bermulanya tunggakan semasa; sehingga itu skor kelengkapan akan \
             berkurang.",
         fields: &[Field::FirstDelinquencyDate, Field::Dpd],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X024,
         title_en: "Next due date not ahead",
+        title_ms: "Tarikh akhir seterusnya bukan pada masa hadapan",
         message_en: "The next_due_date is not after the as_of_date although nothing is past due.",
         message_ms: "next_due_date tidak selepas as_of_date walaupun tiada tunggakan.",
         remedy_en: "Send the first due date after the as_of_date, or leave the field blank when none is \
             left.",
         remedy_ms: "Hantar tarikh akhir pertama selepas as_of_date, atau biarkan kosong jika tiada lagi.",
         fields: &[Field::NextDueDate, Field::AsOfDate, Field::Dpd],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X025,
         title_en: "Instalments do not make the amount",
+        title_ms: "Ansuran tidak menepati amaun",
         message_en: "The instalments together differ from the original_amount by more than one per cent.",
         message_ms: "Jumlah ansuran berbeza daripada original_amount melebihi satu peratus.",
         remedy_en: "Check amount and number of instalments; leave them if charges explain the \
             difference.",
         remedy_ms: "Semak amaun dan bilangan ansuran; kekalkan jika caj menjelaskan perbezaan itu.",
         fields: &[Field::InstalmentAmount, Field::InstalmentsTotal, Field::OriginalAmount],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X026,
         title_en: "Product not licensed",
+        title_ms: "Produk tidak dilesenkan",
         message_en: "The product_type is not one that the contributor is licensed to report.",
         message_ms: "product_type ini bukan produk yang penyumbang dilesenkan untuk melaporkan.",
         remedy_en: "Check the product_type, or ask the bureau to add the product to the agreement.",
         remedy_ms: "Semak product_type, atau minta biro menambah produk itu dalam perjanjian.",
         fields: &[Field::ProductType],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: false,
     },
     Rule {
         code: Code::X027,
         title_en: "Long buy-now-pay-later plan",
+        title_ms: "Pelan beli sekarang bayar kemudian yang panjang",
         message_en: "A buy-now-pay-later plan runs for more than 36 months.",
         message_ms: "Pelan beli sekarang bayar kemudian berlangsung lebih daripada 36 bulan.",
         remedy_en: "Check maturity_date and product_type; a long plan is usually a credit sale.",
         remedy_ms: "Semak maturity_date dan product_type; pelan yang panjang biasanya jualan kredit.",
         fields: &[Field::MaturityDate, Field::OpenedDate, Field::ProductType],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X028,
         title_en: "Active with nothing to report",
+        title_ms: "Aktif tanpa apa-apa untuk dilaporkan",
         message_en: "The account has been ACTIVE with no balance and no limit for more than three \
             periods.",
         message_ms: "Akaun kekal ACTIVE tanpa baki dan tanpa had selama lebih daripada tiga tempoh.",
         remedy_en: "Close accounts that are no longer in use.",
         remedy_ms: "Tutup akaun yang tidak lagi digunakan.",
         fields: &[Field::Status, Field::Outstanding, Field::CreditLimit],
-        waits_for: Some(Level::AccountHistory),
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X029,
         title_en: "Past maturity and not past due",
+        title_ms: "Melepasi tempoh matang tanpa tunggakan",
         message_en: "The account is past its maturity_date and still owes, but nothing is past due.",
         message_ms: "Akaun telah melepasi maturity_date dan masih berhutang, tetapi tiada tunggakan.",
         remedy_en: "Update the maturity_date when a plan is extended; otherwise count the days past due.",
         remedy_ms: "Kemas kini maturity_date apabila pelan dilanjutkan; jika tidak, kira hari \
             tertunggak.",
         fields: &[Field::MaturityDate, Field::Outstanding, Field::Dpd, Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X030,
         title_en: "Restructured without an event",
+        title_ms: "Distruktur semula tanpa peristiwa",
         message_en: "The account is restructured, but no RESTRUCTURE event was sent.",
         message_ms: "Akaun distruktur semula, tetapi tiada peristiwa RESTRUCTURE dihantar.",
         remedy_en: "Send the repayment event that records the restructuring.",
         remedy_ms: "Hantar peristiwa bayaran balik yang merekodkan penstrukturan semula itu.",
         fields: &[Field::Restructured],
-        waits_for: Some(Level::AccountHistory),
+        enabled_from: LAUNCH,
+        overridable: true,
     },
     Rule {
         code: Code::X031,
         title_en: "Status outside the account's life",
+        title_ms: "Status di luar hayat akaun",
         message_en: "The status_date lies after the as_of_date or before the account was opened.",
         message_ms: "status_date selepas as_of_date atau sebelum akaun dibuka.",
         remedy_en: "Send the day on which the present status began, or leave the field blank.",
         remedy_ms: "Hantar hari bermulanya status semasa, atau biarkan medan kosong.",
         fields: &[Field::StatusDate, Field::OpenedDate, Field::AsOfDate],
-        waits_for: None,
+        enabled_from: LAUNCH,
+        overridable: false,
     },
 ];

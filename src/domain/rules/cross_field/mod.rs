@@ -105,8 +105,7 @@ pub fn check_row(record: &AccountSnapshot<'_>, context: &RowContext<'_>, finding
 /// Whether a field that the rule reads was sent but not understood. Then its absence from the record is our
 /// reading, not the contributor's omission, and the field rule's finding says what to mend.
 fn reads_an_unreadable_cell(code: Code, record: &AccountSnapshot<'_>) -> bool {
-    let reads = super::rule(code).map_or(&[][..], |rule| rule.fields);
-    reads.iter().any(|field| record.was_unreadable(*field))
+    super::rule(code).fields.iter().any(|field| record.was_unreadable(*field))
 }
 
 #[cfg(test)]

@@ -89,4 +89,26 @@ macro_rules! event_columns {
     };
 }
 
-pub(crate) use {event_columns, journal_columns, prefixed, snapshot_columns};
+/// What an application says, with the person that it is of: the same in `staged_applications` and `applications`.
+macro_rules! application_columns {
+    ($prefix:literal) => {
+        $crate::db::columns::prefixed!(
+            $prefix,
+            "subject_id",
+            "record_no",
+            "applied_at",
+            "decision_at",
+            "amount_requested_sen",
+            "amount_approved_sen",
+            "tenor_days",
+            "holder_role",
+            "product_type",
+            "decision",
+            "channel",
+            "application_ref",
+            "account_ref",
+        )
+    };
+}
+
+pub(crate) use {application_columns, event_columns, journal_columns, prefixed, snapshot_columns};

@@ -1,12 +1,29 @@
 //! Postgres' binary COPY format, as far as we write it (PostgreSQL documentation, "COPY", binary format).
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+use sqlx::postgres::PgPoolCopyExt as _;
 use uuid::Uuid;
+
+use crate::error::Result;
 
 /// What a binary COPY starts with: signature, flags, header extension length.
 pub const HEADER: &[u8] = b"PGCOPY\n\xFF\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with.
 pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+
+/// Sends tuples into the table of a COPY statement. Nothing is sent for none.
+pub async fn copy_in(connection: &mut PgConnection, statement: &'static str, tuples: Vec<u8>) -> Result<()> {
+    if tuples.is_empty() {
+        return Ok(());
+    }
+    let mut copy = connection.copy_in_raw(statement).await?;
+    copy.send(HEADER).await?;
+    copy.send(tuples).await?;
+    copy.send(TRAILER).await?;
+    copy.finish().await?;
+    Ok(())
+}
 
 /// Appends fields to a buffer. The order and types are the caller's contract with its column list.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@
 //! finds nothing instead of somebody else's batch.
 
 pub mod accounts;
+pub mod applications;
 pub mod audit_entries;
 pub mod batches;
 pub mod client_assertions;
@@ -27,8 +28,10 @@ pub mod schedules;
 pub mod schema;
 pub mod serving;
 pub mod signing_keys;
+pub mod staged_applications;
 pub mod staged_events;
 pub mod staging;
+pub mod subjects;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! One function per rule, named by its code. [`check_application`] asks what needs nothing but the record,
 //! [`check_against_known`] what was known under its application_ref before.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::Code;
 use crate::domain::contract::{Application, ApplicationChannel, Decision, Field, ProductType};
@@ -11,9 +11,9 @@ use crate::domain::dates::month_number;
 use crate::domain::finding::Finding;
 use crate::domain::money::Sen;
 
-/// More applications of one person within [`A006_WINDOW`] hold the batch.
+/// More applications of one person within [`A006_WINDOW_HOURS`] hold the batch.
 pub const A006_APPLICATIONS: u32 = 20;
-pub const A006_WINDOW: TimeDelta = TimeDelta::hours(24);
+pub const A006_WINDOW_HOURS: i32 = 24;
 /// Reporting periods (months) in which an approved application should become an account (A005).
 pub const A005_PERIODS: i32 = 2;
 

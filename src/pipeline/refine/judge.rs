@@ -1,63 +1,68 @@
-//! Judging records: decode, V, I and X rules, tokens. Blocking and free of I/O but for its channels: what it
-//! accepts goes out in chunks for the serving store, what it rejects as packed lines.
-
-use std::path::Path;
+//! Judging records: decode, the rules that one record can break, tokens. Blocking and free of I/O but for its
+//! channels: what it accepts goes out in chunks for the staging tables, what it rejects as packed lines.
+//!
+//! [`Judge`] does what is the same for every dataset; what a dataset's records are and which rules they meet is its
+//! [`Records`].
 
 use tokio::sync::mpsc::Sender;
 
-use super::chunk::{Chunk, ChunkBuilder, Person};
+use super::chunk::Chunk;
+use super::events::EventChunk;
 use super::ledger::Ledger;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
-use super::spill::TempFile;
 use super::tally::Sample;
 use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{AccountSnapshot, Terms, spec};
-use crate::domain::dates;
+use crate::domain::contract::{Terms, spec};
 use crate::domain::finding::Finding;
-use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
-use crate::domain::rules::identity::{IdentityContext, check_identity};
-use crate::domain::rules::{Code, RowContext, RowSet, RowSetOutcome, check_policy, check_row};
+use crate::domain::rules::Code;
+use crate::domain::rules::field::{FieldContext, MoneyForms};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
-use crate::privacy::{Keyring, random};
+use crate::privacy::Keyring;
 
 /// What a judge sends out while it reads.
 #[derive(Debug)]
 pub enum Output {
+    /// Records that name a subject: snapshots or applications.
     Chunk(Chunk),
+    Events(EventChunk),
     /// A packed frame of reject lines.
     Rejects(Vec<u8>),
 }
 
-/// Everything that one reading of a batch found out.
+/// What every reading of a batch found out, whatever its dataset.
 #[derive(Debug)]
 pub struct Reading {
     pub ledger: Ledger,
     pub totals: Totals,
     pub money: MoneyForms,
-    /// What the rows say about each other.
-    pub row_set: RowSetOutcome,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
+}
+
+/// The records of one dataset on their way through their rules.
+pub trait Records {
+    /// Reads a row by type, asks the rules about it and keeps it for staging if it stays.
+    fn record(&mut self, judge: &mut Judge<'_>, record_no: u64, row: &Row<'_>) -> Result<(), Fault>;
+
+    /// Sends out what is left after the last row.
+    fn end(&mut self, judge: &mut Judge<'_>) -> Result<(), Fault>;
 }
 
 /// One batch under judgement.
 pub struct Judge<'a> {
     batch: &'a Batch,
-    terms: &'a Terms,
-    keys: &'a Keyring,
-    row: RowContext<'a>,
+    pub terms: &'a Terms,
+    pub keys: &'a Keyring,
     output: &'a Sender<Output>,
     findings: Vec<Finding>,
-    chunk: ChunkBuilder,
     rejects: RejectWriter,
     ledger: Ledger,
-    totals: Totals,
+    pub totals: Totals,
     money: MoneyForms,
-    row_set: RowSet<TempFile>,
 }
 
 impl<'a> Judge<'a> {
@@ -66,23 +71,17 @@ impl<'a> Judge<'a> {
         terms: &'a Terms,
         keys: &'a Keyring,
         output: &'a Sender<Output>,
-        temp_dir: &Path,
     ) -> Judge<'a> {
-        // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
-        let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
         Judge {
             batch,
             terms,
             keys,
-            row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today },
             output,
             findings: Vec::new(),
-            chunk: ChunkBuilder::default(),
             rejects: RejectWriter::default(),
             ledger: Ledger::default(),
             totals: Totals::default(),
             money: MoneyForms::default(),
-            row_set: RowSet::new(random::bytes(), TempFile::new(temp_dir)),
         }
     }
 
@@ -92,6 +91,7 @@ impl<'a> Judge<'a> {
     /// Only a fault of ours; what is wrong with the file is in the [`Reading`].
     pub fn read(
         mut self,
+        records: &mut impl Records,
         feed: tokio::sync::mpsc::Receiver<Feed>,
         limits: &Limits,
     ) -> Result<Reading, Fault> {
@@ -99,8 +99,9 @@ impl<'a> Judge<'a> {
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
         let done =
             decode::for_each_row(&source, contract, self.batch.envelope.format, limits, |record_no, row| {
+                self.ledger.received += 1;
                 match row {
-                    Ok(row) => self.record(record_no, &row),
+                    Ok(row) => records.record(&mut self, record_no, &row),
                     Err(error) => self.unreadable(record_no, &error),
                 }
             });
@@ -111,75 +112,65 @@ impl<'a> Judge<'a> {
         };
         let digest = self.batch.sha256.as_deref().unwrap_or_default();
         source.verify(digest, self.batch.received_bytes.unwrap_or_default() as u64)?;
-        self.flush_chunk()?;
+        records.end(&mut self)?;
         if let Some(frame) = self.rejects.take().map_err(|error| Fault::Ours(error.to_string()))? {
             self.send(Output::Rejects(frame))?;
         }
-        let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
         let Judge { ledger, totals, money, .. } = self;
-        Ok(Reading { ledger, totals, money, row_set, file_fault })
+        Ok(Reading { ledger, totals, money, file_fault })
     }
 
-    fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
-        self.ledger.received += 1;
-        self.findings.clear();
-        let context = FieldContext {
+    /// An empty list for the findings of the next record; [`Judge::weigh`] takes it back.
+    pub fn blank(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    /// What the V rules need to know beside the row.
+    pub fn field_context(&self) -> FieldContext<'_> {
+        FieldContext {
             terms: self.terms,
             money: self.batch.envelope.money_unit(),
             money_forms: &self.money,
-        };
-        let record = read_snapshot(row, &context, &mut self.findings);
-        let identity = IdentityContext { today: self.row.today };
-        let checked = check_identity(&record, &identity, &mut self.findings);
-        check_row(&record, &self.row, &mut self.findings);
-        check_policy(&record, &self.row, &mut self.findings);
-        self.totals.add(&record);
+        }
+    }
 
-        let rejects = self.findings.iter().any(Finding::rejects);
-        if !self.findings.is_empty() {
-            self.count_findings(record_no, row, &record);
+    /// Counts what was found of a record and says whether it stays; one that does not leaves its line. `reference` is
+    /// what the contributor knows the record by.
+    pub fn weigh(
+        &mut self,
+        record_no: u64,
+        row: &Row<'_>,
+        reference: Option<&str>,
+        mut findings: Vec<Finding>,
+    ) -> Result<bool, Fault> {
+        let stays = !findings.iter().any(Finding::rejects);
+        if findings.is_empty() {
+            self.findings = findings;
+            return Ok(true);
         }
-        if rejects {
-            return self.reject(record_no, row, &record);
+        let reference = shown_ref(reference, &findings);
+        self.ledger
+            .tally
+            .record(&findings, |finding| sample(record_no, reference.clone(), finding, Some(row)));
+        if stays {
+            self.ledger.keep(record_no, &findings);
+        } else {
+            self.ledger.reject(&findings);
+            let shown = findings.iter().map(|finding| RejectFinding::new(finding, Some(row))).collect();
+            self.write_reject(&RejectLine { record_no, account_ref: reference, findings: shown })?;
         }
-        let Some(identity) = checked else {
-            return Err(Fault::Ours(format!("record {record_no} passed every rule without an identity")));
-        };
-        self.ledger.keep(record_no, &self.findings);
-        let person = Person::new(self.keys, &record, &identity);
-        let added = self.row_set.add(record_no, &record, person.token.subject_bytes());
-        added.map_err(|error| Fault::Disk(error.to_string()))?;
-        if !self.chunk.add(record_no, &record, &person) {
-            return Err(Fault::Ours(format!(
-                "record {record_no} passed every rule without its required fields"
-            )));
-        }
-        if self.chunk.is_full() { self.flush_chunk() } else { Ok(()) }
+        findings.clear();
+        self.findings = findings;
+        Ok(stays)
     }
 
     /// A line that is no row: V002 of the record as a whole.
     fn unreadable(&mut self, record_no: u64, error: &RowError) -> Result<(), Fault> {
-        self.ledger.received += 1;
-        self.findings.clear();
-        self.findings.push(Finding::whole(Code::V002).with_detail(error.to_string()));
-        self.ledger.tally.record(&self.findings, |finding| sample(record_no, None, finding, None));
-        self.ledger.reject(&self.findings);
-        let findings = self.findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
+        let findings = [Finding::whole(Code::V002).with_detail(error.to_string())];
+        self.ledger.tally.record(&findings, |finding| sample(record_no, None, finding, None));
+        self.ledger.reject(&findings);
+        let findings = findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
         self.write_reject(&RejectLine { record_no, account_ref: None, findings })
-    }
-
-    fn count_findings(&mut self, record_no: u64, row: &Row<'_>, record: &AccountSnapshot<'_>) {
-        let account_ref = shown_ref(record, &self.findings);
-        self.ledger
-            .tally
-            .record(&self.findings, |finding| sample(record_no, account_ref.clone(), finding, Some(row)));
-    }
-
-    fn reject(&mut self, record_no: u64, row: &Row<'_>, record: &AccountSnapshot<'_>) -> Result<(), Fault> {
-        self.ledger.reject(&self.findings);
-        let account_ref = shown_ref(record, &self.findings);
-        let findings = self.findings.iter().map(|finding| RejectFinding::new(finding, Some(row))).collect();
-        self.write_reject(&RejectLine { record_no, account_ref, findings })
     }
 
     fn write_reject(&mut self, line: &RejectLine) -> Result<(), Fault> {
@@ -189,14 +180,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn flush_chunk(&mut self) -> Result<(), Fault> {
-        match self.chunk.take() {
-            Some(chunk) => self.send(Output::Chunk(chunk)),
-            None => Ok(()),
-        }
-    }
-
-    fn send(&self, output: Output) -> Result<(), Fault> {
+    pub fn send(&self, output: Output) -> Result<(), Fault> {
         self.output.blocking_send(output).map_err(|_| Fault::BrokenOff("the work was given up".into()))
     }
 }

@@ -89,6 +89,14 @@ impl TupleWriter {
         self.field(value.as_bytes());
     }
 
+    /// The text of a JSON value; Postgres reads it as `jsonb`.
+    pub fn jsonb(&mut self, json: &[u8]) {
+        const VERSION: u8 = 1;
+        self.bytes.extend_from_slice(&(json.len() as i32 + 1).to_be_bytes());
+        self.bytes.push(VERSION);
+        self.bytes.extend_from_slice(json);
+    }
+
     pub fn optional_text(&mut self, value: Option<&str>) {
         match value {
             Some(value) => self.text(value),

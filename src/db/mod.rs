@@ -24,6 +24,7 @@ pub mod journal;
 pub mod lineage;
 pub mod overlay;
 pub mod parked_events;
+pub mod rejected_records;
 pub mod schedules;
 pub mod schema;
 pub mod serving;

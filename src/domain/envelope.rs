@@ -68,6 +68,9 @@ pub struct Envelope {
     /// The batch that this one takes the place of (F027).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<BatchId>,
+    /// The batch whose rejected records this one brings again, mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixes: Option<BatchId>,
     /// The same bytes were sent before, and that is meant.
     #[serde(default)]
     pub allow_duplicate: bool,
@@ -93,6 +96,7 @@ impl Envelope {
             sequence_no: None,
             nil_return: false,
             replaces: None,
+            fixes: None,
             allow_duplicate: false,
             money_unit: None,
         }

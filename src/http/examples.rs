@@ -67,6 +67,15 @@ pub fn submission() -> Value {
     json!({ "batch": received(), "receipt": receipt()["receipt"] })
 }
 
+/// A correction that was made of the rejected records of the example's batch.
+pub fn replayed() -> Value {
+    let mut submission = submission();
+    submission["batch"]["id"] = json!("01936f62-11d0-7a52-8f0e-5b6a7c8d9e0f");
+    submission["batch"]["fixes"] = json!(BATCH_ID);
+    submission["batch"]["idempotency_key"] = json!("october-2026-replay");
+    submission
+}
+
 pub fn page() -> Value {
     json!({ "items": [received()], "next_cursor": "IjAxOTM2ZjVlLTdjMWEtN2MzZS05YjFlLTJmNmQwYzFhNGI1ZSIB" })
 }
@@ -108,6 +117,20 @@ pub fn reject() -> Value {
             "remedy": "Derive both from the same unpaid instalments, on the as_of_date; amounts below one ringgit only warn.",
         }],
     })
+}
+
+/// One row of the quarantine.
+pub fn rejected_record() -> Value {
+    let mut record = reject();
+    record["batch_id"] = json!(BATCH_ID);
+    record["dataset"] = json!("account_snapshot");
+    record["period_end"] = json!("2026-10-31");
+    record["rejected_at"] = json!("2026-11-01T02:03:06Z");
+    record
+}
+
+pub fn rejected_records() -> Value {
+    json!({ "items": [rejected_record()], "next_cursor": "WyIwMTkzNmY1ZS03YzFhLTdjM2UiLDEyXQB" })
 }
 
 pub fn explanation() -> Value {

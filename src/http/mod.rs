@@ -19,6 +19,7 @@ mod pace;
 pub mod page;
 pub mod problem;
 mod profiles;
+mod rejects;
 pub mod routes;
 mod schedules;
 mod server;
@@ -72,6 +73,8 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(batches::find_batch))
         .scoped(Scope::BatchesRead, routes!(batches::find_report))
         .scoped_streaming(Scope::BatchesRead, routes!(batches::list_rejects))
+        .scoped_streaming(Scope::BatchesWrite, routes!(rejects::replay_rejects))
+        .scoped(Scope::BatchesRead, routes!(rejects::list_rejected_records))
         .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
         .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))

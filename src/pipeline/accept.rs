@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 
+use super::fixes;
 use super::pack::{DeclaredDigest, Digests, Packer};
 use crate::access::ReceiptClaims;
 use crate::app::App;
@@ -65,6 +66,8 @@ pub struct Submission {
     /// Digests that the contributor stated (RFC 9530); any that differs refuses the body.
     pub digests: Vec<DeclaredDigest>,
     pub content_length: Option<u64>,
+    /// The body is made of rejected records of the batch that it fixes: their numbers there, in order.
+    pub replayed: Vec<i64>,
 }
 
 /// A submission that stands.
@@ -98,6 +101,7 @@ where
         return Err(too_large(limit));
     }
     check_replaced(app, &submission).await?;
+    fixes::check(app, &submission).await?;
     let mut body = Body { stream: body, first: None, ended: false, received: 0, limit };
     let first = body.next_chunk().await?;
     submission.content_encoding =
@@ -300,7 +304,7 @@ async fn acknowledge(
         refuse_same_bytes: received_bytes > 0 && !envelope.allow_duplicate && envelope.replaces.is_none(),
         alone_in_period: matches!(envelope.mode, Mode::Full | Mode::Replace),
     };
-    let committed = answered(commit_reception(app, &reception)).await;
+    let committed = answered(commit_reception(app, submission, new, &reception)).await;
     if let Err(error) = committed {
         // The answer to COMMIT may have been lost: what the database says now is the truth.
         let found = answered(batches::find_by_key(&app.db.system, new.client_id, &new.idempotency_key)).await;
@@ -357,7 +361,12 @@ fn received_batch(
     }
 }
 
-async fn commit_reception(app: &App, reception: &Reception<'_>) -> Result<()> {
+async fn commit_reception(
+    app: &App,
+    submission: &Submission,
+    new: &NewBatch,
+    reception: &Reception<'_>,
+) -> Result<()> {
     let mut tx = app.db.system.begin().await?;
     for lock in look_back_locks(reception) {
         crate::db::advisory_lock_in_tx(&mut tx, lock).await?;
@@ -381,6 +390,9 @@ async fn commit_reception(app: &App, reception: &Reception<'_>) -> Result<()> {
     }
     if !outcome.received {
         return Err(Error::Overloaded("the upload took too long and was given up"));
+    }
+    if let Some(fixed) = submission.envelope.fixes {
+        fixes::link_in_tx(&mut tx, submission, new, fixed, reception.received_at).await?;
     }
     tx.commit().await?;
     Ok(())

@@ -25,6 +25,7 @@
 
 pub mod accept;
 pub mod decode;
+pub mod fixes;
 pub mod lifecycle;
 pub mod pack;
 pub mod refine;

@@ -15,15 +15,18 @@ pub const MAC_LENGTH: usize = 33;
 pub enum MacPurpose {
     ClientSecret,
     Cursor,
+    /// Keys for the hashes by which the values of one file are compared.
+    FileHashes,
 }
 
 impl MacPurpose {
-    const ALL: [MacPurpose; 2] = [MacPurpose::ClientSecret, MacPurpose::Cursor];
+    const ALL: [MacPurpose; 3] = [MacPurpose::ClientSecret, MacPurpose::Cursor, MacPurpose::FileHashes];
 
     fn label(self) -> &'static [u8] {
         match self {
             MacPurpose::ClientSecret => b"client-secret",
             MacPurpose::Cursor => b"cursor",
+            MacPurpose::FileHashes => b"file-hashes",
         }
     }
 }

@@ -36,8 +36,8 @@ pub use completeness::{expected_conditional_fields, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome, Spill};
 pub use file::{
-    ARREARS_DPD, Absences, Admission, BookFacts, Declared, FileFacts, Precedents, PublishedBook, check_file,
-    check_precedents, envelope_findings, is_whole_book,
+    ARREARS_DPD, Absences, Admission, BookFacts, Concentration, Declared, FileFacts, Precedents,
+    PublishedBook, check_file, check_precedents, envelope_findings, is_whole_book,
 };
 pub use policy_content::check_policy;
 

@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
-pub use rejects::{__path_list_rejects, list_rejects};
+pub use rejects::{__path_list_rejects, RejectFindingView, list_rejects};
+pub(super) use rejects::{Language, view_of, wanted_language};
 pub use submission::SubmissionQuery;
 pub use views::{BatchView, ConfirmRequest, ListQuery, ReceiptView, ReportView, SubmissionView};
 
@@ -93,7 +94,7 @@ fn broken_body(error: &axum::Error) -> Error {
     }
 }
 
-async fn answer(app: &AppState, accepted: Accepted, prefer: Prefer) -> Result<Response, Problem> {
+pub(super) async fn answer(app: &AppState, accepted: Accepted, prefer: Prefer) -> Result<Response, Problem> {
     let replayed = matches!(accepted, Accepted::Replayed(_));
     let first = accepted.batch();
     let waited = match prefer.wait {
@@ -232,7 +233,7 @@ pub async fn confirm_batch(
 }
 
 /// The contributor whose system calls.
-fn own_contributor(principal: &Principal) -> Result<ContributorId, Problem> {
+pub(super) fn own_contributor(principal: &Principal) -> Result<ContributorId, Problem> {
     principal.contributor_id.ok_or_else(|| {
         Problem::new(ProblemKind::NoContributor)
             .detail("Batches belong to contributors; this client does not belong to one.")

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::owned;
 use crate::app::AppState;
+use crate::db::batches::Batch;
 use crate::domain::rules::{Code, rule};
 use crate::error::Error;
 use crate::http::auth::Authorized;
@@ -60,7 +61,7 @@ enum Shape {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Language {
+pub(in crate::http) enum Language {
     English,
     Malay,
 }
@@ -68,7 +69,8 @@ enum Language {
 /// Read a batch's rejected records.
 ///
 /// A line per record, NDJSON by default, CSV with `Accept: text/csv`; messages in English, or in Malay with
-/// `Accept-Language: ms`. Mend these records and send them as a DELTA.
+/// `Accept-Language: ms`. Mend these records and send them as a DELTA with `fixes=<batch_id>`, to the address that the
+/// `Link` header names: then they are known as fixed.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}/rejects", operation_id = "list_rejects", tag = "batches",
     params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID)),
@@ -102,10 +104,11 @@ pub async fn list_rejects(
             stream_body(object, shape, language)
         }
     };
-    Ok(respond(body, shape, id))
+    Ok(respond(body, shape, &batch))
 }
 
-fn respond(body: Body, shape: Shape, id: BatchId) -> Response {
+fn respond(body: Body, shape: Shape, batch: &Batch) -> Response {
+    let id = batch.id;
     let (media_type, ending) = match shape {
         Shape::Ndjson => ("application/x-ndjson", "ndjson"),
         Shape::Csv => ("text/csv; charset=utf-8; header=present", "csv"),
@@ -119,7 +122,18 @@ fn respond(body: Body, shape: Shape, id: BatchId) -> Response {
     if let Ok(value) = HeaderValue::from_str(&disposition) {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
+    if let Ok(value) = HeaderValue::from_str(&where_fixes_go(batch)) {
+        headers.insert(header::LINK, value);
+    }
     response
+}
+
+/// Where the mended records are sent.
+fn where_fixes_go(batch: &Batch) -> String {
+    format!(
+        "</v1/batches?dataset={}&mode=DELTA&period_end={}&fixes={}>; rel=\"edit\"; title=\"POST the mended records here\"",
+        batch.dataset, batch.period_end, batch.id
+    )
 }
 
 /// Unpacks, rewrites and sends on a blocking thread, a few pieces ahead of the caller.
@@ -176,7 +190,7 @@ fn write_ndjson(text: &mut Vec<u8>, line: RejectLine, language: Language) -> std
     Ok(())
 }
 
-fn view_of(finding: RejectFinding, language: Language) -> RejectFindingView {
+pub(in crate::http) fn view_of(finding: RejectFinding, language: Language) -> RejectFindingView {
     let (message, remedy) = texts(&finding.code, language);
     RejectFindingView {
         code: finding.code,
@@ -240,7 +254,7 @@ fn wanted_shape(headers: &HeaderMap) -> Result<Shape, Problem> {
     Err(Problem::new(ProblemKind::NotAcceptable).detail("Rejects come as application/x-ndjson or text/csv."))
 }
 
-fn wanted_language(headers: &HeaderMap) -> Language {
+pub(in crate::http) fn wanted_language(headers: &HeaderMap) -> Language {
     let wanted =
         headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let first = wanted.split(',').next().unwrap_or_default().trim();

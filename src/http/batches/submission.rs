@@ -65,6 +65,8 @@ pub struct SubmissionQuery {
     pub nil_return: Option<bool>,
     /// The batch that this one takes the place of.
     pub replaces: Option<BatchId>,
+    /// The batch of yours whose rejected records this DELTA brings again, mended.
+    pub fixes: Option<BatchId>,
     /// The same bytes were sent before, and that is meant.
     pub allow_duplicate: Option<bool>,
 }
@@ -101,6 +103,7 @@ impl Request<'_> {
             content_encoding,
             digests,
             content_length,
+            replayed: Vec::new(),
         })
     }
 
@@ -121,6 +124,9 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
     if query.money_unit.is_some() && format == Format::Ndjson {
         return Err(wrong_parameter("money_unit", "is for CSV; NDJSON amounts are always sen"));
     }
+    if query.fixes.is_some() && query.mode != Mode::Delta {
+        return Err(wrong_parameter("fixes", "is for DELTA: mended records are sent alone"));
+    }
     let count_by_status = query.count_by_status.as_deref().map(parse_counts).transpose()?;
     Ok(Envelope {
         schema_version: query.schema_version.unwrap_or_else(|| CURRENT_SCHEMA_VERSION.to_owned()),
@@ -133,6 +139,7 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
         sequence_no: query.sequence_no,
         nil_return: query.nil_return.unwrap_or(false),
         replaces: query.replaces,
+        fixes: query.fixes,
         allow_duplicate: query.allow_duplicate.unwrap_or(false),
         money_unit: query.money_unit,
         ..Envelope::new(query.dataset, query.mode, query.period_end, format)

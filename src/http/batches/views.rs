@@ -7,7 +7,7 @@ use validator::Validate;
 
 use crate::app::App;
 use crate::db::batches::{self, Batch};
-use crate::db::contributors;
+use crate::db::{contributors, rejected_records};
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, Mode};
 use crate::domain::rules::{Code, rule};
@@ -41,6 +41,9 @@ pub struct BatchView {
     pub rules_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<BatchId>,
+    /// The batch whose rejected records this one was sent to fix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixes: Option<BatchId>,
     pub links: Links,
 }
 
@@ -73,6 +76,7 @@ impl From<&Batch> for BatchView {
             idempotency_key: batch.idempotency_key.clone(),
             rules_version: batch.rules_version.clone(),
             replaces: batch.envelope.replaces,
+            fixes: batch.envelope.fixes,
             links: Links {
                 report: format!("{this}/report"),
                 rejects: format!("{this}/rejects"),
@@ -119,6 +123,46 @@ pub struct ReportView {
     /// Why the batch was held and confirmed, as the contributor explained it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_explanation: Option<String>,
+    /// What became of its rejected records, once a batch was sent to fix them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixes: Option<FixesView>,
+}
+
+/// How far the rejected records of a batch are fixed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FixesView {
+    /// Records that nothing has fixed yet.
+    pub open: i64,
+    pub resolved: i64,
+    /// The batches that were sent to fix them, oldest first.
+    pub batches: Vec<FixView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FixView {
+    pub batch_id: BatchId,
+    pub state: String,
+    /// Records of this batch that it fixed.
+    pub resolved: i64,
+}
+
+impl FixesView {
+    async fn load(app: &App, batch: &Batch) -> Result<Option<FixesView>> {
+        let mut tx = app.db.as_contributor(batch.contributor_id).await?;
+        let fixes = rejected_records::fixes_of(&mut *tx, batch.contributor_id, batch.id).await?;
+        if fixes.is_empty() {
+            return Ok(None);
+        }
+        let counts = rejected_records::fix_counts(&mut *tx, batch.id).await?;
+        tx.commit().await?;
+        let view = |fix: rejected_records::Fix| FixView {
+            batch_id: fix.batch_id,
+            state: fix.state,
+            resolved: fix.resolved,
+        };
+        let batches = fixes.into_iter().map(view).collect();
+        Ok(Some(FixesView { open: counts.open, resolved: counts.resolved, batches }))
+    }
 }
 
 /// One broken rule.
@@ -174,6 +218,7 @@ impl ReportView {
                 identity_reject_bps: contributor.terms.identity_threshold_bps,
             },
             hold_explanation: batch.hold_explanation.clone(),
+            fixes: FixesView::load(app, batch).await?,
         })
     }
 }

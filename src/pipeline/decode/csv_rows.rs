@@ -43,6 +43,26 @@ pub fn for_each(
     limits: &Limits,
     visit: &mut impl FnMut(Result<Row<'_>, RowError>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
+    let mut header = None;
+    for_each_record(source, limits, |record| {
+        let Some(header) = &header else {
+            header = Some(read_header(contract, record)?);
+            return Ok(());
+        };
+        if record.as_slice().contains('\0') {
+            let detail = format!("line {} has a NUL", line_of(record));
+            return Err(Fault::file(Code::F004, detail));
+        }
+        visit(header.fill(record))
+    })
+}
+
+/// Reads all records, the header first.
+pub(super) fn for_each_record(
+    source: &Source,
+    limits: &Limits,
+    mut visit: impl FnMut(&StringRecord) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let record_end = Rc::new(Cell::new(0));
     let bounded = Bounded {
         inner: source.decoded(limits)?,
@@ -56,21 +76,11 @@ pub fn for_each(
         .buffer_capacity(BUFFER_BYTES)
         .from_reader(bounded);
     let mut record = StringRecord::new();
-    if !next(&mut reader, &mut record)? {
-        return Ok(());
-    }
-    let header = read_header(contract, &record)?;
-    loop {
+    while next(&mut reader, &mut record)? {
+        visit(&record)?;
         record_end.set(reader.position().byte());
-        if !next(&mut reader, &mut record)? {
-            return Ok(());
-        }
-        if record.as_slice().contains('\0') {
-            let detail = format!("line {} has a NUL", line_of(&record));
-            return Err(Fault::file(Code::F004, detail));
-        }
-        visit(header.fill(&record))?;
     }
+    Ok(())
 }
 
 fn next<R: Read>(reader: &mut csv::Reader<R>, record: &mut StringRecord) -> Result<bool, Fault> {

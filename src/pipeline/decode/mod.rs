@@ -3,8 +3,10 @@
 
 mod csv_rows;
 mod lines;
+mod pick;
 mod source;
 
+pub use pick::pick_records;
 pub use source::{Feed, Source};
 
 use crate::config::Limits;

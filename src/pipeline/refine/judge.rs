@@ -11,6 +11,7 @@ use super::events::EventChunk;
 use super::ledger::Ledger;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
+use super::snapshots::Book;
 use super::tally::Sample;
 use super::totals::Totals;
 use crate::config::Limits;
@@ -39,17 +40,24 @@ pub struct Reading {
     pub ledger: Ledger,
     pub totals: Totals,
     pub money: MoneyForms,
+    /// What the rows of a book say together; absent for other datasets.
+    pub book: Option<Book>,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
 
 /// The records of one dataset on their way through their rules.
-pub trait Records {
+pub trait Records: Sized {
     /// Reads a row by type, asks the rules about it and keeps it for staging if it stays.
     fn record(&mut self, judge: &mut Judge<'_>, record_no: u64, row: &Row<'_>) -> Result<(), Fault>;
 
     /// Sends out what is left after the last row.
     fn end(&mut self, judge: &mut Judge<'_>) -> Result<(), Fault>;
+
+    /// What the rows say together, where they are a book.
+    fn finish(self) -> Result<Option<Book>, Fault> {
+        Ok(None)
+    }
 }
 
 /// One batch under judgement.
@@ -91,7 +99,7 @@ impl<'a> Judge<'a> {
     /// Only a fault of ours; what is wrong with the file is in the [`Reading`].
     pub fn read(
         mut self,
-        records: &mut impl Records,
+        mut records: impl Records,
         feed: tokio::sync::mpsc::Receiver<Feed>,
         limits: &Limits,
     ) -> Result<Reading, Fault> {
@@ -117,7 +125,7 @@ impl<'a> Judge<'a> {
             self.send(Output::Rejects(frame))?;
         }
         let Judge { ledger, totals, money, .. } = self;
-        Ok(Reading { ledger, totals, money, file_fault })
+        Ok(Reading { ledger, totals, money, book: records.finish()?, file_fault })
     }
 
     /// An empty list for the findings of the next record; [`Judge::weigh`] takes it back.

@@ -9,6 +9,7 @@ mod late;
 mod ledger;
 mod mask;
 mod publish;
+mod quarantine;
 mod rejects;
 mod spill;
 mod stage;
@@ -120,7 +121,11 @@ async fn read_and_stage(
     })
 }
 
-async fn feed_from_store(mut object: aws_sdk_s3::primitives::ByteStream, feed: mpsc::Sender<Feed>) {
+/// Hands the bytes of an object on, piece by piece.
+pub(in crate::pipeline) async fn feed_from_store(
+    mut object: aws_sdk_s3::primitives::ByteStream,
+    feed: mpsc::Sender<Feed>,
+) {
     while let Some(piece) = object.next().await {
         let message = match piece {
             Ok(bytes) => Feed::Bytes(bytes),

@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use super::quarantine;
 use super::stage::Stage;
 use super::verdict::Judgement;
 use crate::app::App;
@@ -23,6 +24,7 @@ pub async fn settle(
     mut stage: Stage,
 ) -> Result<()> {
     let rejects_key = stage.rejects.finish().await?;
+    quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
@@ -38,6 +40,7 @@ pub async fn settle(
         };
         merge_in_tx(&mut tx, &origin, judgement.waves).await?;
     }
+    quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
         .await?;
@@ -109,6 +112,7 @@ async fn record_lineage(
     edges.push(("rules", RULES_VERSION, "verdict", judgement.state.as_str()));
     if let Some(key) = rejects_key {
         edges.push(("bronze_object", batch.object_key.as_str(), "reject_file", key));
+        edges.push(("reject_file", key, "quarantine", "rejected_records"));
     }
     if judgement.state == State::Published {
         edges.push(("bronze_object", batch.object_key.as_str(), "journal", "account_snapshots"));

@@ -11,31 +11,36 @@ use crate::domain::contract::{AccountSnapshot, Terms};
 use crate::domain::dates;
 use crate::domain::rules::field::read_snapshot;
 use crate::domain::rules::identity::{CheckedIdentity, IdentityContext, check_identity};
-use crate::domain::rules::{RowContext, RowSet, RowSetOutcome, check_policy, check_row};
+use crate::domain::rules::{Concentration, RowContext, RowSet, RowSetOutcome, check_policy, check_row};
 use crate::pipeline::decode::Fault;
-use crate::privacy::random;
+use crate::privacy::{Keyring, MacPurpose};
+
+/// What the rows of a book say together.
+#[derive(Debug)]
+pub struct Book {
+    pub row_set: RowSetOutcome,
+    pub concentration: Concentration,
+}
 
 /// The snapshots of one batch while they are read.
 pub struct Snapshots<'a> {
     row: RowContext<'a>,
     chunk: ChunkBuilder,
+    concentration: Concentration,
     row_set: RowSet<TempFile>,
 }
 
 impl<'a> Snapshots<'a> {
-    pub fn new(batch: &Batch, terms: &'a Terms, temp_dir: &Path) -> Snapshots<'a> {
+    pub fn new(batch: &Batch, terms: &'a Terms, keys: &Keyring, temp_dir: &Path) -> Snapshots<'a> {
         // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
         let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
+        let [row_set_key, concentration_key] = hash_keys(batch, keys);
         Snapshots {
             row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today },
             chunk: ChunkBuilder::snapshots(),
-            row_set: RowSet::new(random::bytes(), TempFile::new(temp_dir)),
+            concentration: Concentration::new(concentration_key),
+            row_set: RowSet::new(row_set_key, TempFile::new(temp_dir)),
         }
-    }
-
-    /// What the rows say about each other, once all are read.
-    pub fn finish(self) -> Result<RowSetOutcome, Fault> {
-        self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))
     }
 
     fn keep(
@@ -70,6 +75,7 @@ impl Records for Snapshots<'_> {
         check_row(&record, &self.row, &mut findings);
         check_policy(&record, &self.row, &mut findings);
         judge.totals.add(&record);
+        self.concentration.add(&record);
         if !judge.weigh(record_no, row, record.account_ref, findings)? {
             return Ok(());
         }
@@ -82,4 +88,15 @@ impl Records for Snapshots<'_> {
     fn end(&mut self, judge: &mut Judge<'_>) -> Result<(), Fault> {
         self.flush(judge)
     }
+
+    fn finish(self) -> Result<Option<Book>, Fault> {
+        let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
+        Ok(Some(Book { row_set, concentration: self.concentration }))
+    }
+}
+
+/// Keys for hashes of what a file contains: secret, and the same whenever the same file is judged.
+fn hash_keys(batch: &Batch, keys: &Keyring) -> [[u8; 16]; 2] {
+    let mac = keys.mac(MacPurpose::FileHashes, batch.sha256.as_deref().unwrap_or_default());
+    [1, 17].map(|start| std::array::from_fn(|i| mac[start + i]))
 }

@@ -28,7 +28,7 @@ pub struct Judgement {
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, row_set, file_fault } = reading;
+    let Reading { mut ledger, totals, money, concentration, row_set, file_fault } = reading;
     let waves = row_set.most_snapshots;
     late::settle(row_set, &mut ledger, stage).await?;
 
@@ -41,6 +41,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_overdue: totals.sum_overdue,
         sum_amount: 0,
         count_by_status: totals.count_by_status(),
+        fullest: concentration.fullest(),
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };

@@ -17,8 +17,10 @@ use crate::domain::money::Sen;
 
 use super::Code;
 
+mod concentration;
 mod history;
 
+pub use concentration::{Concentration, Fullest, f024};
 pub use history::*;
 
 /// What the contributor declared about the batch, in its envelope or its headers.
@@ -113,6 +115,8 @@ pub struct FileFacts {
     pub sum_amount: i128,
     /// Over all readable records, rejected ones included.
     pub count_by_status: BTreeMap<AccountStatus, u64>,
+    /// Over all readable records, rejected ones included.
+    pub fullest: Vec<Fullest>,
 }
 
 /// The rules that the envelope alone can answer (F001, F002, F010, F011, F017), in the order of their codes. `today` is the business day of receipt.
@@ -134,7 +138,7 @@ pub fn envelope_findings(
     .collect()
 }
 
-/// The rules that need the whole body (F007 to F009, F018, F019) and those about the declared period (F010, F011),
+/// The rules that need the whole body (F007 to F009, F018, F019, F024) and those about the declared period (F010, F011),
 /// in the order of their codes. `today` is the business day of receipt, so that a replay gives the same verdict.
 ///
 /// Asked only of a body that was read to its end; where its amounts may be ringgit or sen, nothing else in it
@@ -151,6 +155,7 @@ pub fn check_file(facts: &FileFacts, declared: &Declared, terms: &Terms, today: 
     findings.extend(f011(declared, terms, today));
     findings.extend(f018(facts, terms));
     findings.extend(f019(facts, terms));
+    findings.extend(f024(facts));
     findings
 }
 

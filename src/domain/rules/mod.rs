@@ -28,6 +28,7 @@ pub mod field;
 mod file;
 pub mod history;
 pub mod identity;
+mod policy;
 mod policy_content;
 
 pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
@@ -39,7 +40,8 @@ pub use file::{
     ARREARS_DPD, Absences, Admission, BookFacts, Concentration, Declared, FileFacts, Precedents,
     PublishedBook, check_file, check_precedents, envelope_findings, is_whole_book,
 };
-pub use policy_content::check_policy;
+pub use policy::RulePolicy;
+pub use policy_content::{check_policy, l007};
 
 #[cfg(test)]
 mod real_book_tests;

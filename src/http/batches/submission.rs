@@ -159,10 +159,6 @@ fn parse_counts(text: &str) -> Result<BTreeMap<AccountStatus, u64>, Problem> {
 
 /// The rules that the envelope alone can answer.
 fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) -> Result<(), Problem> {
-    if envelope.dataset != Dataset::AccountSnapshot {
-        return Err(Problem::new(ProblemKind::Unprocessable)
-            .detail("This server takes account_snapshot; the other datasets are not open yet."));
-    }
     let declared = Declared::from(envelope);
     let admission = Admission {
         contributor_active: !contributor.suspended,

@@ -18,8 +18,9 @@ use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
 use crate::domain::contract::{Terms, spec};
+use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::Code;
+use crate::domain::rules::{Code, RulePolicy};
 use crate::domain::rules::field::{FieldContext, MoneyForms};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::Keyring;
@@ -65,6 +66,7 @@ pub struct Judge<'a> {
     batch: &'a Batch,
     pub terms: &'a Terms,
     pub keys: &'a Keyring,
+    pub policy: RulePolicy,
     output: &'a Sender<Output>,
     findings: Vec<Finding>,
     rejects: RejectWriter,
@@ -84,6 +86,7 @@ impl<'a> Judge<'a> {
             batch,
             terms,
             keys,
+            policy: terms.policy(dates::business_date(batch.received_at.unwrap_or(batch.created_at))),
             output,
             findings: Vec::new(),
             rejects: RejectWriter::default(),

@@ -10,8 +10,9 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{journal, lineage};
+use crate::db::{applications, events, journal, lineage, overlay, parked_events, subjects};
 use crate::domain::batch::State;
+use crate::domain::contract::Dataset;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
 
@@ -38,7 +39,7 @@ pub async fn settle(
             publication_no: journal::next_publication(&mut *tx).await?,
             contract: &contract,
         };
-        merge_in_tx(&mut tx, &origin, judgement.waves).await?;
+        publish_in_tx(&mut tx, batch.dataset, &origin, &judgement).await?;
     }
     quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
     let (counts, totals) = (&judgement.counts, &judgement.totals);
@@ -72,12 +73,38 @@ pub async fn settle(
     Ok(())
 }
 
-/// The persons, the journal, and what it adds up to.
+/// Enters the staged records of the batch and what follows from them.
+async fn publish_in_tx(
+    tx: &mut PgConnection,
+    dataset: Dataset,
+    origin: &Origin<'_>,
+    judgement: &Judgement,
+) -> Result<()> {
+    match dataset {
+        Dataset::AccountSnapshot => merge_in_tx(tx, origin, judgement.waves).await?,
+        Dataset::RepaymentEvent => {
+            events::record_staged_in_tx(tx, origin).await?;
+            parked_events::park_staged_in_tx(tx, origin, origin.known_from + parking::TIME).await?;
+            overlay::overlay_staged_events_in_tx(tx, origin.contributor_id).await?;
+        }
+        Dataset::Application => {
+            subjects::merge_applicants_in_tx(tx).await?;
+            applications::record_staged_in_tx(tx, origin, judgement.warned.clone()).await?;
+        }
+    }
+    journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
+}
+
+/// The persons, the journal, what it adds up to, and the events that waited for these accounts.
 async fn merge_in_tx(tx: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
-    serving::merge_subjects_in_tx(tx).await?;
+    subjects::merge_holders_in_tx(tx).await?;
     journal::record_staged_in_tx(tx, origin).await?;
     serving::merge_accounts_in_tx(tx, origin, waves).await?;
-    journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
+    if events::sends_events(&mut *tx, origin.contributor_id).await? {
+        overlay::overlay_staged_accounts_in_tx(tx, origin.contributor_id).await?;
+        parking::accept_in_tx(tx, origin).await?;
+    }
+    Ok(())
 }
 
 /// A good verdict passes through `accepted`, so that the history shows both steps.
@@ -115,8 +142,15 @@ async fn record_lineage(
         edges.push(("reject_file", key, "quarantine", "rejected_records"));
     }
     if judgement.state == State::Published {
-        edges.push(("bronze_object", batch.object_key.as_str(), "journal", "account_snapshots"));
-        edges.push(("journal", "account_snapshots", "serving_store", "accounts"));
+        let journal = match batch.dataset {
+            Dataset::AccountSnapshot => "account_snapshots",
+            Dataset::RepaymentEvent => "repayment_events",
+            Dataset::Application => "applications",
+        };
+        edges.push(("bronze_object", batch.object_key.as_str(), "journal", journal));
+        if batch.dataset != Dataset::Application {
+            edges.push(("journal", journal, "serving_store", "accounts"));
+        }
     }
     lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await
 }

@@ -3,16 +3,18 @@
 use serde_json::json;
 
 use super::judge::Reading;
-use super::late;
+use super::ledger::Ledger;
+use super::snapshots::Book;
 use super::stage::Stage;
 use super::tally::Sample;
+use super::{applications, events, late};
 use crate::db::batches::{Batch, RuleCount};
 use crate::domain::batch::{Counts, State};
-use crate::domain::contract::{MoneyUnit, Terms};
+use crate::domain::contract::{Dataset, MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::{Declared, FileFacts, check_file};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What transaction C writes.
 #[derive(Debug)]
@@ -28,9 +30,18 @@ pub struct Judgement {
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, concentration, row_set, file_fault } = reading;
-    let waves = row_set.most_snapshots;
-    late::settle(row_set, &mut ledger, stage).await?;
+    let Reading { mut ledger, totals, money, book, file_fault } = reading;
+    let policy = terms.policy(received_on(batch));
+    let (mut waves, mut fullest) = (0, None);
+    match (batch.dataset, book) {
+        (Dataset::RepaymentEvent, _) => events::settle(batch, &policy, &mut ledger, stage).await?,
+        (Dataset::Application, _) => applications::settle(batch, &policy, &mut ledger, stage).await?,
+        (Dataset::AccountSnapshot, Some(Book { row_set, concentration })) => {
+            (waves, fullest) = (row_set.most_snapshots, concentration.fullest());
+            late::settle(row_set, &mut ledger, stage).await?;
+        }
+        (Dataset::AccountSnapshot, None) => return Err(Error::Internal("a book was read as none".into())),
+    }
 
     let facts = FileFacts {
         received: ledger.received,
@@ -39,9 +50,9 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         duplicate: ledger.duplicate,
         sum_outstanding: totals.sum_outstanding,
         sum_overdue: totals.sum_overdue,
-        sum_amount: 0,
+        sum_amount: totals.sum_amount,
         count_by_status: totals.count_by_status(),
-        fullest: concentration.fullest(),
+        fullest,
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
@@ -60,25 +71,26 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     };
     Ok(Judgement {
         state,
-        counts: count(&facts, state, ledger.warned()),
+        counts: count(&facts, state, &ledger),
         findings: ledger.tally.counts(),
-        totals: report_totals(batch, &facts),
+        totals: report_totals(batch, &facts, totals.payments_late),
         waves,
         reason: reason(&file_findings),
     })
 }
 
-/// Conservation: good records of a batch that is not published are `unprocessed`, never rejected.
-fn count(facts: &FileFacts, state: State, warned: u64) -> Counts {
+/// Conservation: good records of a batch that is not published are `unprocessed`, never rejected, and so are those that
+/// wait for something else to appear.
+fn count(facts: &FileFacts, state: State, ledger: &Ledger) -> Counts {
     let good = facts.received.saturating_sub(facts.rejected + facts.duplicate) as i64;
-    let published = state == State::Published;
+    let accepted = if state == State::Published { good - ledger.parked as i64 } else { 0 };
     Counts {
         received: facts.received as i64,
-        accepted: if published { good } else { 0 },
+        accepted,
         rejected: facts.rejected as i64,
         duplicate: facts.duplicate as i64,
-        unprocessed: if published { 0 } else { good },
-        warned: if published { warned as i64 } else { 0 },
+        unprocessed: good - accepted,
+        warned: if state == State::Published { ledger.warned() as i64 } else { 0 },
     }
 }
 
@@ -86,9 +98,19 @@ fn received_on(batch: &Batch) -> chrono::NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
 }
 
-/// Declared beside recomputed, as the report shows them. Sums are sen.
-fn report_totals(batch: &Batch, facts: &FileFacts) -> serde_json::Value {
+/// Declared beside recomputed, as the report shows them: what the dataset has. Sums are sen.
+fn report_totals(batch: &Batch, facts: &FileFacts, payments_late: u64) -> serde_json::Value {
     let envelope = &batch.envelope;
+    if batch.dataset != Dataset::AccountSnapshot {
+        let mut recomputed = json!({
+            "record_count": facts.received, "sum_amount_sen": i64::try_from(facts.sum_amount).ok(),
+        });
+        if batch.dataset == Dataset::RepaymentEvent {
+            recomputed["payments_late"] = json!(payments_late);
+        }
+        let declared = json!({ "record_count": envelope.record_count, "sum_amount_sen": envelope.sum_amount });
+        return json!({ "declared": declared, "recomputed": recomputed });
+    }
     json!({
         "declared": {
             "record_count": envelope.record_count,

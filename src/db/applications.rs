@@ -10,13 +10,13 @@ use super::staged_applications::ApplicationRow;
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId};
 
-/// The latest word on each application behind references, of every applicant. Those of the batch that is to be
-/// replaced do not count.
+/// The latest word on each application behind references, of every applicant. Those of batches that are replaced
+/// do not count.
 pub async fn latest(
     ex: impl PgExecutor<'_>,
     contributor: ContributorId,
     application_refs: &[&str],
-    replaces: Option<BatchId>,
+    replaced: &[BatchId],
 ) -> Result<Vec<ApplicationRow>> {
     let rows = sqlx::query_as(concat!(
         "/* applications.latest */ SELECT ",
@@ -26,13 +26,13 @@ pub async fn latest(
             SELECT DISTINCT ON (holder_role = 0, CASE WHEN holder_role <> 0 THEN subject_id END) *
             FROM applications
             WHERE contributor_id = $1 AND application_ref = r.application_ref AND withdrawn_at IS NULL
-              AND batch_id IS DISTINCT FROM $3
+              AND batch_id <> ALL($3)
             ORDER BY holder_role = 0, CASE WHEN holder_role <> 0 THEN subject_id END, publication_no DESC, record_no DESC
         ) a"
     ))
     .bind(contributor)
     .bind(application_refs)
-    .bind(replaces)
+    .bind(replaced)
     .fetch_all(ex)
     .await?;
     Ok(rows)
@@ -42,7 +42,7 @@ pub async fn latest(
 pub async fn record_staged_in_tx(
     connection: &mut PgConnection,
     origin: &Origin<'_>,
-    warned: Vec<u8>,
+    warned: &[u8],
 ) -> Result<()> {
     sqlx::query(concat!(
         "/* applications.record_staged */ INSERT INTO applications (contributor_id, batch_id, publication_no, known_from,
@@ -65,11 +65,7 @@ pub async fn record_staged_in_tx(
 }
 
 /// Takes the applications of a batch out of what counts. Doing it again finds nothing.
-pub async fn withdraw_in_tx(
-    connection: &mut PgConnection,
-    batch: BatchId,
-    at: DateTime<Utc>,
-) -> Result<u64> {
+pub async fn withdraw_in_tx(connection: &mut PgConnection, batch: BatchId, at: DateTime<Utc>) -> Result<u64> {
     let withdrawn = sqlx::query(
         "/* applications.withdraw */ UPDATE applications SET withdrawn_at = $2
         WHERE batch_id = $1 AND withdrawn_at IS NULL",
@@ -88,6 +84,7 @@ pub struct Unopened {
     pub batch_id: BatchId,
     pub record_no: i64,
     pub account_ref: Option<String>,
+    pub decided_at: DateTime<Utc>,
     /// It was counted as warned before.
     pub warned: bool,
 }
@@ -117,7 +114,8 @@ pub async fn mark_unopened_in_tx(
             ORDER BY a.batch_id, a.record_no LIMIT $3 FOR UPDATE OF a SKIP LOCKED)
         UPDATE applications a SET found_unopened_at = $2 FROM unopened u
         WHERE a.batch_id = u.batch_id AND a.record_no = u.record_no AND a.publication_no = u.publication_no
-        RETURNING a.contributor_id, a.batch_id, a.record_no, a.account_ref, a.warned",
+        RETURNING a.contributor_id, a.batch_id, a.record_no, a.account_ref, a.warned,
+            coalesce(a.decision_at, a.applied_at) AS decided_at",
     )
     .bind(decided_before)
     .bind(now)
@@ -125,4 +123,16 @@ pub async fn mark_unopened_in_tx(
     .fetch_all(connection)
     .await?;
     Ok(marked)
+}
+
+/// Counts records of a published batch as warned that were not before.
+pub async fn add_warned_in_tx(connection: &mut PgConnection, batch: BatchId, records: i64) -> Result<()> {
+    let counted = sqlx::query(
+        "/* applications.add_warned */ UPDATE batches SET warned_records = warned_records + $2 WHERE batch_id = $1",
+    )
+    .bind(batch)
+    .bind(records)
+    .execute(connection)
+    .await?;
+    super::ensure_one_row("batches", &counted)
 }

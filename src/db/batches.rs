@@ -41,6 +41,8 @@ pub struct Batch {
     pub rejects_key: Option<String>,
     pub hold_explanation: Option<String>,
     pub failure: Option<String>,
+    /// The batch that took this one's place.
+    pub superseded_by: Option<BatchId>,
 }
 
 /// The columns of [`BatchRow`], in one place for every statement that returns a batch.
@@ -50,7 +52,7 @@ macro_rules! batch_columns {
          content_type, content_encoding, stored_encoding, object_key, sha256, received_bytes, receipt, created_at, \
          received_at, settled_at, published_at, received_records, accepted_records, rejected_records, \
          duplicate_records, unprocessed_records, warned_records, totals, rules_version, rejects_key, \
-         hold_explanation, failure"
+         hold_explanation, failure, superseded_by"
     };
 }
 
@@ -87,6 +89,7 @@ struct BatchRow {
     rejects_key: Option<String>,
     hold_explanation: Option<String>,
     failure: Option<String>,
+    superseded_by: Option<BatchId>,
 }
 
 impl TryFrom<BatchRow> for Batch {
@@ -121,6 +124,7 @@ impl TryFrom<BatchRow> for Batch {
             rejects_key: row.rejects_key,
             hold_explanation: row.hold_explanation,
             failure: row.failure,
+            superseded_by: row.superseded_by,
         })
     }
 }

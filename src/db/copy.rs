@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::PgPoolCopyExt as _;
 use uuid::Uuid;
 
 use crate::error::Result;

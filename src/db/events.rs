@@ -29,13 +29,13 @@ pub async fn sends_events(ex: impl PgExecutor<'_>, contributor: ContributorId) -
     Ok(any)
 }
 
-/// The contents behind event ids that are taken, by accepted events or by parked ones. Those of the batch that is to
-/// be replaced are free.
+/// The contents behind event ids that are taken, by accepted events or by parked ones. Those of batches that are
+/// replaced are free.
 pub async fn known_contents(
     ex: impl PgExecutor<'_>,
     contributor: ContributorId,
     event_ids: &[&str],
-    replaces: Option<BatchId>,
+    replaced: &[BatchId],
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let known = sqlx::query_as(
         "/* events.known_contents */ SELECT k.event_id, k.content
@@ -46,11 +46,11 @@ pub async fn known_contents(
             UNION ALL
             (SELECT event_id, content, batch_id FROM parked_events
              WHERE contributor_id = $1 AND event_id = r.event_id OFFSET 0)) k
-        WHERE k.batch_id IS DISTINCT FROM $3",
+        WHERE k.batch_id <> ALL($3)",
     )
     .bind(contributor)
     .bind(event_ids)
-    .bind(replaces)
+    .bind(replaced)
     .fetch_all(ex)
     .await?;
     Ok(known)
@@ -74,7 +74,7 @@ pub async fn accounts(
     ex: impl PgExecutor<'_>,
     contributor: ContributorId,
     account_refs: &[&str],
-    replaces: Option<BatchId>,
+    replaced: &[BatchId],
 ) -> Result<Vec<(String, EventAccount)>> {
     let rows: Vec<AccountRow> = sqlx::query_as(
         "/* events.accounts */ SELECT r.account_ref, a.opened_date, a.as_of_date, a.status, a.closed_date,
@@ -89,14 +89,14 @@ pub async fn accounts(
                    min(value_date) FILTER (WHERE event_type IN (8, 9, 11)) AS ended_by_event
             FROM repayment_events e
             WHERE contributor_id = $1 AND account_ref = r.account_ref AND withdrawn_at IS NULL
-              AND batch_id IS DISTINCT FROM $3 AND event_type IN (1, 8, 9, 11)
+              AND batch_id <> ALL($3) AND event_type IN (1, 8, 9, 11)
               AND NOT EXISTS (SELECT FROM repayment_events t WHERE t.contributor_id = $1
                   AND t.reverses_event_id = e.event_id AND t.withdrawn_at IS NULL
-                  AND t.batch_id IS DISTINCT FROM $3)) e",
+                  AND t.batch_id <> ALL($3))) e",
     )
     .bind(contributor)
     .bind(account_refs)
-    .bind(replaces)
+    .bind(replaced)
     .fetch_all(ex)
     .await?;
     rows.into_iter().map(typed).collect()
@@ -132,19 +132,19 @@ pub async fn targets(
     ex: impl PgExecutor<'_>,
     contributor: ContributorId,
     event_ids: &[&str],
-    replaces: Option<BatchId>,
+    replaced: &[BatchId],
 ) -> Result<Vec<(String, String, Target)>> {
     let rows: Vec<TargetRow> = sqlx::query_as(
         "/* events.targets */ SELECT e.event_id, e.account_ref, e.event_type, e.amount_sen,
             EXISTS (SELECT FROM repayment_events t WHERE t.contributor_id = $1 AND t.reverses_event_id = e.event_id
-                AND t.withdrawn_at IS NULL AND t.batch_id IS DISTINCT FROM $3) AS reversed
+                AND t.withdrawn_at IS NULL AND t.batch_id <> ALL($3)) AS reversed
         FROM repayment_events e
         WHERE e.contributor_id = $1 AND e.event_id = ANY($2) AND e.withdrawn_at IS NULL
-          AND e.batch_id IS DISTINCT FROM $3",
+          AND e.batch_id <> ALL($3)",
     )
     .bind(contributor)
     .bind(event_ids)
-    .bind(replaces)
+    .bind(replaced)
     .fetch_all(ex)
     .await?;
     let target = |row: TargetRow| {

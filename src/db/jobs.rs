@@ -74,16 +74,26 @@ pub async fn extend(ex: impl PgExecutor<'_>, lease: &Lease, length: Duration) ->
     Ok(extended.rows_affected() == 1)
 }
 
-/// The fence: locks the lane for the rest of the transaction, or fails when the lease is no longer ours.
+/// The fence: locks the lane for the rest of the transaction, or fails when the lease is no longer ours. New jobs may
+/// still be put into the lane (their foreign key wants no more than that it stays).
 pub async fn fence_in_tx(connection: &mut PgConnection, lease: &Lease) -> Result<()> {
     let held: Option<i32> = sqlx::query_scalar(
-        "/* jobs.fence */ SELECT 1 FROM lanes WHERE contributor_id = $1 AND lease_token = $2 FOR UPDATE",
+        "/* jobs.fence */ SELECT 1 FROM lanes WHERE contributor_id = $1 AND lease_token = $2 FOR NO KEY UPDATE",
     )
     .bind(lease.contributor_id)
     .bind(lease.lease_token)
     .fetch_optional(connection)
     .await?;
     held.map(|_| ()).ok_or(Error::Overloaded("the lease on this contributor's lane was lost"))
+}
+
+/// Keeps workers from settling any batch of the contributor for the rest of the transaction, whoever holds the lease.
+pub async fn lock_lane_in_tx(connection: &mut PgConnection, contributor: ContributorId) -> Result<()> {
+    sqlx::query("/* jobs.lock_lane */ SELECT FROM lanes WHERE contributor_id = $1 FOR UPDATE")
+        .bind(contributor)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Ends the job, in the transaction of its effect.

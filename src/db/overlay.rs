@@ -3,10 +3,9 @@
 //! `domain::events::standing_after` and `domain::events::instalments` in SQL, set-wise over the accounts concerned; a
 //! test holds the two together. To be called in every transaction that changes what events or what snapshots count.
 
-use sqlx::postgres::PgArguments;
-use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres};
+use sqlx::PgConnection;
 
+use super::events;
 use crate::error::Result;
 use crate::ids::ContributorId;
 
@@ -93,17 +92,22 @@ macro_rules! overlay {
     };
 }
 
-const OF_REFS: &str = overlay!("overlay.of_refs", "unnest($2::text[]) AS r (account_ref)");
+const OF_ACCOUNTS: &str = overlay!("overlay.of_accounts", "unnest($2::text[]) AS r (account_ref)");
 const OF_STAGED_EVENTS: &str = overlay!("overlay.of_staged_events", "staged_events WHERE NOT parked");
-// Of a book's rows only the accounts with events are looked at; those without have nothing to be recomputed.
+// Of a book's rows only the accounts with events are looked at: the others have nothing to be added.
 const OF_STAGED_ACCOUNTS: &str = overlay!(
     "overlay.of_staged_accounts",
     "staged_accounts s WHERE EXISTS (SELECT FROM repayment_events e WHERE e.contributor_id = $1
         AND e.account_ref = s.account_ref AND e.withdrawn_at IS NULL)"
 );
+const OF_TOUCHED_ACCOUNTS: &str = overlay!(
+    "overlay.of_touched_accounts",
+    "touched_accounts s WHERE EXISTS (SELECT FROM repayment_events e WHERE e.contributor_id = $1
+        AND e.account_ref = s.account_ref AND e.withdrawn_at IS NULL)"
+);
 
 /// Recomputes the accounts behind references.
-pub async fn overlay_in_tx(
+pub async fn of_accounts_in_tx(
     connection: &mut PgConnection,
     contributor: ContributorId,
     account_refs: &[String],
@@ -111,26 +115,34 @@ pub async fn overlay_in_tx(
     if account_refs.is_empty() {
         return Ok(());
     }
-    run(connection, sqlx::query(OF_REFS).bind(contributor).bind(account_refs)).await
+    sqlx::query(OF_ACCOUNTS).bind(contributor).bind(account_refs).execute(connection).await?;
+    Ok(())
 }
 
 /// Recomputes the accounts of the events that were just entered.
-pub async fn overlay_staged_events_in_tx(
-    connection: &mut PgConnection,
-    contributor: ContributorId,
-) -> Result<()> {
-    run(connection, sqlx::query(OF_STAGED_EVENTS).bind(contributor)).await
+pub async fn of_staged_events_in_tx(connection: &mut PgConnection, contributor: ContributorId) -> Result<()> {
+    sqlx::query(OF_STAGED_EVENTS).bind(contributor).execute(connection).await?;
+    Ok(())
 }
 
 /// Recomputes the accounts whose snapshots were just merged, as far as they have events.
-pub async fn overlay_staged_accounts_in_tx(
+pub async fn of_staged_accounts_in_tx(
     connection: &mut PgConnection,
     contributor: ContributorId,
 ) -> Result<()> {
-    run(connection, sqlx::query(OF_STAGED_ACCOUNTS).bind(contributor)).await
+    if events::sends_events(&mut *connection, contributor).await? {
+        sqlx::query(OF_STAGED_ACCOUNTS).bind(contributor).execute(connection).await?;
+    }
+    Ok(())
 }
 
-async fn run(connection: &mut PgConnection, statement: Query<'_, Postgres, PgArguments>) -> Result<()> {
-    statement.execute(connection).await?;
+/// Recomputes the accounts that were just folded anew, as far as they have events.
+pub async fn of_touched_accounts_in_tx(
+    connection: &mut PgConnection,
+    contributor: ContributorId,
+) -> Result<()> {
+    if events::sends_events(&mut *connection, contributor).await? {
+        sqlx::query(OF_TOUCHED_ACCOUNTS).bind(contributor).execute(connection).await?;
+    }
     Ok(())
 }

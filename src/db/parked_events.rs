@@ -1,8 +1,9 @@
 //! `parked_events`: good events whose account is not known yet (E002).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
+use super::batches::RuleCount;
 use super::columns::event_columns;
 use super::serving::Origin;
 use super::staged_events::EventRow;
@@ -37,8 +38,7 @@ pub async fn park_staged_in_tx(
 #[derive(Clone, Debug, FromRow)]
 pub struct ParkedEvent {
     pub batch_id: BatchId,
-    /// The day on which its batch was received.
-    pub received_at: DateTime<Utc>,
+    pub period_end: NaiveDate,
     #[sqlx(flatten)]
     pub event: EventRow,
 }
@@ -51,7 +51,7 @@ pub async fn lock_with_account(
     limit: i64,
 ) -> Result<Vec<ParkedEvent>> {
     let parked = sqlx::query_as(concat!(
-        "/* parked_events.lock_with_account */ SELECT p.batch_id, b.received_at, ",
+        "/* parked_events.lock_with_account */ SELECT p.batch_id, b.period_end, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
         WHERE p.contributor_id = $1
@@ -64,6 +64,57 @@ pub async fn lock_with_account(
     .fetch_all(connection)
     .await?;
     Ok(parked)
+}
+
+/// Counts records of a batch that were parked as accepted or rejected. An accepted one was warned that its account was
+/// not known.
+pub async fn move_counts_in_tx(
+    connection: &mut PgConnection,
+    batch: BatchId,
+    accepted: i64,
+    rejected: i64,
+) -> Result<()> {
+    let moved = sqlx::query(
+        "/* parked_events.move_counts */ UPDATE batches
+        SET accepted_records = accepted_records + $2, warned_records = warned_records + $2,
+            rejected_records = rejected_records + $3, unprocessed_records = unprocessed_records - $2 - $3
+        WHERE batch_id = $1",
+    )
+    .bind(batch)
+    .bind(accepted)
+    .bind(rejected)
+    .execute(connection)
+    .await?;
+    super::ensure_one_row("batches", &moved)
+}
+
+/// Adds to the findings of a batch that was judged before; its samples stay the first few.
+pub async fn add_findings_in_tx(
+    connection: &mut PgConnection,
+    batch: BatchId,
+    contributor: ContributorId,
+    findings: &[RuleCount],
+) -> Result<()> {
+    for finding in findings {
+        sqlx::query(
+            "/* parked_events.add_findings */
+            INSERT INTO batch_findings AS f (batch_id, contributor_id, code, severity, records, samples)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (batch_id, code, severity) DO UPDATE SET records = f.records + excluded.records,
+                samples = (SELECT jsonb_agg(s.sample ORDER BY s.place)
+                    FROM jsonb_array_elements(f.samples || excluded.samples) WITH ORDINALITY AS s (sample, place)
+                    WHERE s.place <= greatest(jsonb_array_length(f.samples), 5))",
+        )
+        .bind(batch)
+        .bind(contributor)
+        .bind(&finding.code)
+        .bind(&finding.severity)
+        .bind(finding.records)
+        .bind(&finding.samples)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
 }
 
 /// The contributors some of whose events have waited too long.
@@ -89,7 +140,7 @@ pub async fn lock_expired(
     limit: i64,
 ) -> Result<Vec<ParkedEvent>> {
     let parked = sqlx::query_as(concat!(
-        "/* parked_events.lock_expired */ SELECT p.batch_id, b.received_at, ",
+        "/* parked_events.lock_expired */ SELECT p.batch_id, b.period_end, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
         WHERE p.contributor_id = $1 AND p.parked_until <= $2

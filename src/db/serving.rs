@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
 use super::columns::snapshot_columns;
-use super::staging::{self, KnownSubject};
+use super::staging::KnownSubject;
+use super::{journal, serving_restrictions};
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId, SubjectId};
 
@@ -68,138 +69,81 @@ pub struct Origin<'a> {
     pub contract: &'a str,
 }
 
-/// Which staged rows a statement takes: the n-th snapshot of each account ($5).
-macro_rules! wave {
-    () => {
-        "(SELECT * FROM staged_waves WHERE wave = $5)"
-    };
-}
-
-/// Merges the staged rows into the accounts. `waves`: the most snapshots that one holder has of one account in
-/// this batch, by identifier.
+/// Merges the staged rows, which the journal holds already, into the accounts.
 ///
-/// A statement writes an account once, so the usual batch, a snapshot per account, is merged whole, and another
-/// one snapshot by snapshot. Two identifiers may turn out to be one subject, whose snapshots then meet in one
-/// account: that, too, is left for the second way.
-pub async fn merge_accounts_in_tx(
-    connection: &mut PgConnection,
-    origin: &Origin<'_>,
-    waves: u32,
-) -> Result<()> {
-    if waves <= 1 {
-        let staged: i64 =
-            sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
-                .fetch_one(&mut *connection)
-                .await?;
-        let inserted = run(connection, INSERT_NEW_ALL, origin, 0).await?;
-        // A first load is done here; the joins below would find nothing.
-        if inserted == staged || inserted + run(connection, ADVANCE_ALL, origin, 0).await? >= staged {
-            return Ok(());
-        }
+/// The usual batch, a snapshot per account that is new or a month ahead, is merged by two statements. Accounts that
+/// these did not bring to the newest of their rows are folded anew from the journal. A batch that takes the place
+/// of others has to be folded as a whole: see [`journal::refold_in_tx`].
+pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin<'_>) -> Result<()> {
+    let staged: i64 = sqlx::query_scalar("/* serving.count_staged */ SELECT count(*) FROM staged_accounts")
+        .fetch_one(&mut *connection)
+        .await?;
+    let inserted = run(connection, INSERT_NEW, origin).await?;
+    // A first load is done here; the joins below would find nothing. Each row counts once: an account takes at most
+    // one of its rows by the first statement and one later row by the second.
+    if inserted < staged && inserted + run(connection, ADVANCE, origin).await? < staged {
+        touch_rest_in_tx(connection, origin).await?;
+        journal::refold_in_tx(connection, origin.contributor_id, Some(origin)).await?;
     }
-    for wave in 1..=staging::divide_into_waves(connection).await? {
-        merge_wave_in_tx(connection, origin, wave).await?;
-    }
-    Ok(())
+    serving_restrictions::apply_in_tx(connection, origin.contributor_id).await
 }
 
-/// At most one staged row per account: new accounts, then newer months, then the rest. A row that was merged
-/// before changes nothing.
-async fn merge_wave_in_tx(connection: &mut PgConnection, origin: &Origin<'_>, wave: i64) -> Result<()> {
-    for statement in [INSERT_NEW_WAVE, ADVANCE_WAVE, PLACE_MONTHS_WAVE, REPLACE_CURRENT_WAVE] {
-        run(connection, statement, origin, wave).await?;
-    }
-    Ok(())
-}
-
-async fn run(
-    connection: &mut PgConnection,
-    statement: &'static str,
-    origin: &Origin<'_>,
-    wave: i64,
-) -> Result<i64> {
+async fn run(connection: &mut PgConnection, statement: &'static str, origin: &Origin<'_>) -> Result<i64> {
     let done = sqlx::query(statement)
         .bind(origin.contributor_id)
         .bind(origin.batch_id)
         .bind(origin.known_from)
         .bind(origin.rules_version)
-        .bind(wave)
         .execute(connection)
         .await?;
     Ok(done.rows_affected() as i64)
 }
 
-macro_rules! insert_new {
-    ($name:literal, $from:expr) => {
-        concat!(
-            "/* ", $name, " */ INSERT INTO accounts (subject_id, contributor_id, batch_id, known_from, rules_version,
-                account_ref, month_as_of, month_status, month_dpd, month_outstanding_sen, month_overdue_sen, ",
-            snapshot_columns!(""),
-            ") SELECT s.subject_id, $1, $2, $3, $4, s.account_ref, ARRAY[s.as_of_date], ARRAY[s.status], ARRAY[s.dpd],
-                ARRAY[s.outstanding_sen], ARRAY[s.overdue_sen], ",
-            snapshot_columns!("s."),
-            " FROM ", $from, " s WHERE $5 >= 0 ON CONFLICT (subject_id, contributor_id, account_ref) DO NOTHING"
-        )
-    };
-}
-
-const INSERT_NEW_ALL: &str = insert_new!("serving.insert_accounts", "staged_accounts");
-const INSERT_NEW_WAVE: &str = insert_new!("serving.insert_accounts_wave", wave!());
-
-/// Key of the join, and the rows that no earlier statement made the current snapshot: each leaves its mark
-/// (batch and record) on what it wrote.
-macro_rules! join {
-    () => {
-        "a.subject_id = s.subject_id AND a.contributor_id = $1 AND a.account_ref = s.account_ref
-         AND NOT (a.batch_id = $2 AND a.record_no = s.record_no)"
-    };
-}
-
-/// A month newer than all before it, with the whole history still inside 24 months: array concatenation only.
-macro_rules! advance {
-    ($name:literal, $from:expr) => {
-        concat!(
-            "/* ", $name, " */ UPDATE accounts a SET (batch_id, known_from, rules_version, ",
-            snapshot_columns!(""),
-            ") = ROW($2, $3, $4, ",
-            snapshot_columns!("s."),
-            "), month_as_of = (s.as_of_date || a.month_as_of)[1:24], month_status = (s.status || a.month_status)[1:24],
-                month_dpd = (s.dpd || a.month_dpd)[1:24],
-                month_outstanding_sen = (s.outstanding_sen || a.month_outstanding_sen)[1:24],
-                month_overdue_sen = (s.overdue_sen || a.month_overdue_sen)[1:24]
-            FROM ", $from, " s WHERE $5 >= 0 AND ", join!(), "
-              AND s.as_of_date >= (date_trunc('month', a.month_as_of[1]::timestamp) + interval '1 month')
-              AND a.month_as_of[least(cardinality(a.month_as_of), 23)]
-                  >= (date_trunc('month', s.as_of_date::timestamp) - interval '23 months')"
-        )
-    };
-}
-
-const ADVANCE_ALL: &str = advance!("serving.advance_accounts", "staged_accounts");
-const ADVANCE_WAVE: &str = advance!("serving.advance_accounts_wave", wave!());
-
-/// Every other month: into its place, the later day of a month winning.
-const PLACE_MONTHS_WAVE: &str = concat!(
-    "/* serving.place_months */ UPDATE accounts a
-    SET (month_as_of, month_status, month_dpd, month_outstanding_sen, month_overdue_sen) =
-        (SELECT m.as_of, m.status, m.dpd, m.outstanding_sen, m.overdue_sen
-         FROM etr_merge_month(a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen,
-              s.as_of_date, s.status, s.dpd, s.outstanding_sen, s.overdue_sen) m)
-    FROM ",
-    wave!(),
-    " s WHERE $3 IS NOT NULL AND $4 <> '' AND ",
-    join!()
+const INSERT_NEW: &str = concat!(
+    "/* serving.insert_accounts */ INSERT INTO accounts (subject_id, contributor_id, batch_id, known_from, rules_version,
+        account_ref, month_as_of, month_status, month_dpd, month_outstanding_sen, month_overdue_sen, ",
+    snapshot_columns!(""),
+    ") SELECT s.subject_id, $1, $2, $3, $4, s.account_ref, ARRAY[s.as_of_date], ARRAY[s.status], ARRAY[s.dpd],
+        ARRAY[s.outstanding_sen], ARRAY[s.overdue_sen], ",
+    snapshot_columns!("s."),
+    " FROM staged_accounts s ON CONFLICT (subject_id, contributor_id, account_ref) DO NOTHING"
 );
 
-/// A snapshot at least as recent as the current one takes its place.
-const REPLACE_CURRENT_WAVE: &str = concat!(
-    "/* serving.replace_current */ UPDATE accounts a SET (batch_id, known_from, rules_version, ",
+/// A month newer than all before it, with the whole history still inside 24 months: array concatenation only. A row
+/// that the first statement entered bears its own mark (batch and record) and does not advance itself.
+const ADVANCE: &str = concat!(
+    "/* serving.advance_accounts */ UPDATE accounts a SET (batch_id, known_from, rules_version, ",
     snapshot_columns!(""),
     ") = ROW($2, $3, $4, ",
     snapshot_columns!("s."),
-    ") FROM ",
-    wave!(),
-    " s WHERE ",
-    join!(),
-    " AND s.as_of_date >= a.as_of_date"
+    "), month_as_of = (s.as_of_date || a.month_as_of)[1:24], month_status = (s.status || a.month_status)[1:24],
+        month_dpd = (s.dpd || a.month_dpd)[1:24],
+        month_outstanding_sen = (s.outstanding_sen || a.month_outstanding_sen)[1:24],
+        month_overdue_sen = (s.overdue_sen || a.month_overdue_sen)[1:24]
+    FROM staged_accounts s
+    WHERE a.subject_id = s.subject_id AND a.contributor_id = $1 AND a.account_ref = s.account_ref
+      AND NOT (a.batch_id = $2 AND a.record_no = s.record_no)
+      AND s.as_of_date >= (date_trunc('month', a.month_as_of[1]::timestamp) + interval '1 month')
+      AND a.month_as_of[least(cardinality(a.month_as_of), 23)]
+          >= (date_trunc('month', s.as_of_date::timestamp) - interval '23 months')"
 );
+
+/// Adds to the touched accounts those with a row that neither statement took: each leaves its mark on what it wrote,
+/// and a second row of an account finds the mark of the first.
+async fn touch_rest_in_tx(connection: &mut PgConnection, origin: &Origin<'_>) -> Result<()> {
+    journal::prepare_touched(connection).await?;
+    sqlx::query(
+        "/* serving.touch_rest */ INSERT INTO touched_accounts (account_ref)
+        SELECT DISTINCT s.account_ref FROM staged_accounts s
+        WHERE NOT EXISTS (
+            SELECT FROM accounts a
+            WHERE a.subject_id = s.subject_id AND a.contributor_id = $1 AND a.account_ref = s.account_ref
+              AND a.batch_id = $2 AND a.record_no = s.record_no)
+        ON CONFLICT DO NOTHING",
+    )
+    .bind(origin.contributor_id)
+    .bind(origin.batch_id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -105,7 +105,8 @@ impl ApplicationRow {
 
     /// The row as the rules know it.
     pub fn filed(&self) -> Result<Filed> {
-        let wrong = |column| Error::Inconsistent { table: "applications", column, row: self.application_ref.clone() };
+        let wrong =
+            |column| Error::Inconsistent { table: "applications", column, row: self.application_ref.clone() };
         let channel = self.channel.map(|n| word(ApplicationChannel::ALL, n).ok_or_else(|| wrong("channel")));
         let tenor_days = self.tenor_days.map(u16::try_from).transpose();
         Ok(Filed {
@@ -135,10 +136,12 @@ pub fn in_order(connection: &mut PgConnection) -> BoxStream<'_, sqlx::Result<App
 
 /// Takes the applications out whose bits are set (see `Marks::to_bits`).
 pub async fn remove(connection: &mut PgConnection, bits: Vec<u8>) -> Result<()> {
-    sqlx::query("/* staged_applications.remove */ DELETE FROM staged_applications WHERE get_bit($1, record_no) = 1")
-        .bind(bits)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "/* staged_applications.remove */ DELETE FROM staged_applications WHERE get_bit($1, record_no) = 1",
+    )
+    .bind(bits)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

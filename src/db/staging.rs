@@ -75,38 +75,8 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
     )
     .execute(&mut *connection)
     .await?;
-    sqlx::query(
-        "/* staging.create_waves */ CREATE TEMPORARY TABLE IF NOT EXISTS staged_waves (
-            LIKE staged_accounts, wave bigint NOT NULL) ON COMMIT PRESERVE ROWS",
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("/* staging.create_waves_index */ CREATE INDEX IF NOT EXISTS staged_waves_wave ON staged_waves (wave)")
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("/* staging.clear */ TRUNCATE staged_accounts, staged_waves").execute(connection).await?;
+    sqlx::query("/* staging.clear */ TRUNCATE staged_accounts").execute(connection).await?;
     Ok(())
-}
-
-/// Numbers the snapshots of each account from the oldest to the newest, so that they can be merged one by one;
-/// says how many waves there are. Where one subject holds an account twice on a day, the primary holder's row
-/// comes last and stays.
-pub async fn divide_into_waves(connection: &mut PgConnection) -> Result<i64> {
-    sqlx::query(
-        "/* staging.divide_into_waves */ INSERT INTO staged_waves
-        SELECT s.*, row_number() OVER (
-            PARTITION BY s.subject_id, s.account_ref ORDER BY s.as_of_date, s.holder_role DESC, s.record_no) AS wave
-        FROM staged_accounts s ORDER BY wave",
-    )
-    .execute(&mut *connection)
-    .await?;
-    // Nobody else does it for a temporary table, and a plan for an unknown size may be a bad one.
-    sqlx::query("/* staging.analyze_waves */ ANALYZE staged_waves").execute(&mut *connection).await?;
-    let waves =
-        sqlx::query_scalar("/* staging.count_waves */ SELECT coalesce(max(wave), 0) FROM staged_waves")
-            .fetch_one(connection)
-            .await?;
-    Ok(waves)
 }
 
 pub const COPY: &str = "COPY staged_accounts FROM STDIN (FORMAT binary)";

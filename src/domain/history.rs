@@ -1,8 +1,8 @@
 //! One account over time: its current snapshot and up to 24 reported months.
 //!
 //! This is all that the serving store knows of an account, and all that a profile is computed from. The
-//! database merges months with SQL (`etr_merge_month` and the set-wise merge); [`merge`] is the same rule in
-//! its plainest form, and the tests hold the two together.
+//! database merges months set-wise, or folds the journal of accepted snapshots; [`merge`] is the same rule in its plainest
+//! form, and the tests hold the two together.
 
 use chrono::NaiveDate;
 

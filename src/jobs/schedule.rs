@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::sweep;
+use crate::pipeline::{parking, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -31,11 +31,23 @@ pub struct Scheduled {
 }
 
 /// All of them.
-pub const SCHEDULE: &[Scheduled] = &[Scheduled {
-    name: "sweep_abandoned_uploads",
-    every: Duration::from_secs(10),
-    run: |app| async move { Ok(sweep::abandoned_uploads(&app).await? as u64) }.boxed(),
-}];
+pub const SCHEDULE: &[Scheduled] = &[
+    Scheduled {
+        name: "sweep_abandoned_uploads",
+        every: Duration::from_secs(10),
+        run: |app| async move { Ok(sweep::abandoned_uploads(&app).await? as u64) }.boxed(),
+    },
+    Scheduled {
+        name: "reject_expired_events",
+        every: Duration::from_secs(600),
+        run: |app| async move { parking::reject_expired(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "find_unopened_applications",
+        every: Duration::from_secs(3600),
+        run: |app| async move { unopened::find(&app).await }.boxed(),
+    },
+];
 
 /// How often a process looks for what is due.
 const POLL: Duration = Duration::from_secs(1);

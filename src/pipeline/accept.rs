@@ -358,6 +358,7 @@ fn received_batch(
         rejects_key: None,
         hold_explanation: None,
         failure: None,
+        superseded_by: None,
     }
 }
 

@@ -28,9 +28,11 @@ pub mod decode;
 pub mod fixes;
 pub mod lifecycle;
 pub mod pack;
+pub mod parking;
 pub mod refine;
 pub mod schedules;
 pub mod sweep;
+pub mod unopened;
 
 pub mod combiner;
 pub mod footprints;

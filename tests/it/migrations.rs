@@ -33,6 +33,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "eefb8f3fdd4be4edea1ac62fc87ab29c70faf59fb6e11d71324012cbee346744812101a4ad681bfe77b874bd80fd3bd4",
     ),
     (
+        20_261_125_000_110,
+        "02f2fca60f61933d5e45a663666eba45e81bc91bbc1c694ef648a3927b48578c66466c453c045bdf341e27dff8dd2c5e",
+    ),
+    (
         20_261_125_000_400,
         "37f3121d3db578118d687e958dd754aa8e5ba0e7372f720f8687f74eaedac0c833493910cb5f87361b4fecbf305104e5",
     ),

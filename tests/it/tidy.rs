@@ -85,6 +85,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/refine/publish.rs", "begins transaction C"),
     ("pipeline/refine/quarantine.rs", "takes the worker's connection and transaction C"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),
+    ("pipeline/refine/supersede.rs", "takes part in transaction C"),
     ("privacy/token.rs", "a token is a column"),
     ("telemetry.rs", "a log filter names the crate"),
 ];

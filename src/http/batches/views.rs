@@ -41,6 +41,9 @@ pub struct BatchView {
     pub rules_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<BatchId>,
+    /// The batch that took this one's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<BatchId>,
     /// The batch whose rejected records this one was sent to fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixes: Option<BatchId>,
@@ -76,6 +79,7 @@ impl From<&Batch> for BatchView {
             idempotency_key: batch.idempotency_key.clone(),
             rules_version: batch.rules_version.clone(),
             replaces: batch.envelope.replaces,
+            superseded_by: batch.superseded_by,
             fixes: batch.envelope.fixes,
             links: Links {
                 report: format!("{this}/report"),

@@ -11,7 +11,7 @@ use super::rejects::RejectLine;
 use super::stage::Stage;
 use crate::db::batches::Batch;
 use crate::db::staged_applications::ApplicationRow;
-use crate::db::{applications, staged_applications};
+use crate::db::{applications, replacements, staged_applications};
 use crate::domain::contract::row::Row;
 use crate::domain::contract::{Application, Field};
 use crate::domain::dates;
@@ -24,7 +24,7 @@ use crate::domain::rules::field::read_application;
 use crate::domain::rules::identity::{IdentityContext, check_applicant};
 use crate::domain::rules::{RulePolicy, l007};
 use crate::error::Result;
-use crate::ids::SubjectId;
+use crate::ids::{BatchId, SubjectId};
 use crate::pipeline::decode::Fault;
 
 /// Staged applications that are looked up together.
@@ -54,8 +54,10 @@ impl Records for Applications {
         let applied_on = application.applied_at.map(dates::business_date);
         let checked = check_applicant(&application.subject, applied_on, &self.context, &mut findings);
         check_application(&application, &mut findings);
-        let texts =
-            [(Field::ApplicationRef, application.application_ref), (Field::AccountRef, application.account_ref)];
+        let texts = [
+            (Field::ApplicationRef, application.application_ref),
+            (Field::AccountRef, application.account_ref),
+        ];
         for (field, text) in texts {
             findings.extend(text.and_then(|text| l007(field, text)));
         }
@@ -93,15 +95,22 @@ fn is_storable(application: &Application<'_>) -> bool {
 
 /// Settles what only the end of the file can tell: what was said of the same application before, in the file or
 /// earlier, and how many one person made. What stays in staging afterwards is accepted.
-pub async fn settle(batch: &Batch, policy: &RulePolicy, ledger: &mut Ledger, stage: &mut Stage) -> Result<()> {
+pub async fn settle(
+    batch: &Batch,
+    policy: &RulePolicy,
+    ledger: &mut Ledger,
+    stage: &mut Stage,
+) -> Result<()> {
     let Stage { app, connection, rejects, .. } = stage;
+    let replaced = replacements::replaced_by(&app.db.system, batch).await?;
+    let replaced: Vec<BatchId> = replaced.into_iter().map(|replaced| replaced.batch_id).collect();
     let mut pass = Pass { policy, known: HashMap::new(), gone: Marks::default() };
     let mut staged = staged_applications::in_order(connection).try_chunks(PASS_ROWS);
     while let Some(rows) = staged.next().await {
         let rows = rows.map_err(|broken| broken.1)?;
         let refs: Vec<&str> = rows.iter().map(|row| row.application_ref.as_str()).collect();
-        let replaces = batch.envelope.replaces;
-        pass.know(applications::latest(&app.db.system, batch.contributor_id, &refs, replaces).await?, &rows)?;
+        let known = applications::latest(&app.db.system, batch.contributor_id, &refs, &replaced).await?;
+        pass.know(known, &rows)?;
         for row in &rows {
             if let Some(line) = pass.row(row, ledger)? {
                 rejects.line(&line).await?;

@@ -8,9 +8,7 @@ use aws_lc_rs::hmac;
 
 use crate::db::copy::TupleWriter;
 use crate::db::{staged_applications, staging};
-use crate::domain::contract::{
-    AccountSnapshot, Application, HolderRole, IdType, SubjectBlock, SubjectType,
-};
+use crate::domain::contract::{AccountSnapshot, Application, HolderRole, IdType, SubjectBlock, SubjectType};
 use crate::domain::marks::Marks;
 use crate::domain::rules::identity::CheckedIdentity;
 use crate::error::Result;

@@ -14,6 +14,7 @@ use super::rejects::RejectLine;
 use super::stage::Stage;
 use crate::db::batches::Batch;
 use crate::db::copy::{TupleWriter, copy_in};
+use crate::db::replacements;
 use crate::db::staged_events::{self, StagedEvent};
 use crate::domain::contract::row::Row;
 use crate::domain::contract::{EventType, Field, RepaymentEvent};
@@ -130,7 +131,9 @@ pub async fn settle(
     let mut pass = Pass { policy, gone: Marks::default(), parked: Marks::default() };
     let Stage { app, connection, rejects, .. } = stage;
     let mut lookups = app.db.system.acquire().await?;
-    let mut accounts = Accounts::new(batch.contributor_id, batch.envelope.replaces);
+    let replaced = replacements::replaced_by(&mut *lookups, batch).await?;
+    let replaced = replaced.into_iter().map(|replaced| replaced.batch_id).collect();
+    let mut accounts = Accounts::new(batch.contributor_id, replaced);
     let mut staged = staged_events::in_order(connection).try_chunks(PASS_ROWS);
     while let Some(rows) = staged.next().await {
         let rows = rows.map_err(|broken| broken.1)?;

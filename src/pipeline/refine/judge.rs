@@ -20,8 +20,8 @@ use crate::domain::contract::row::{Row, RowError};
 use crate::domain::contract::{Terms, spec};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::{Code, RulePolicy};
 use crate::domain::rules::field::{FieldContext, MoneyForms};
+use crate::domain::rules::{Code, RulePolicy};
 use crate::pipeline::decode::{self, Fault, Feed, Source};
 use crate::privacy::Keyring;
 
@@ -138,11 +138,7 @@ impl<'a> Judge<'a> {
 
     /// What the V rules need to know beside the row.
     pub fn field_context(&self) -> FieldContext<'_> {
-        FieldContext {
-            terms: self.terms,
-            money: self.batch.envelope.money_unit(),
-            money_forms: &self.money,
-        }
+        FieldContext { terms: self.terms, money: self.batch.envelope.money_unit(), money_forms: &self.money }
     }
 
     /// Counts what was found of a record and says whether it stays; one that does not leaves its line. `reference` is

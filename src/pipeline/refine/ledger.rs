@@ -89,6 +89,11 @@ impl Ledger {
     pub fn warned(&self) -> u64 {
         self.warned.count()
     }
+
+    /// The same, a bit each.
+    pub fn warned_bits(&self) -> Vec<u8> {
+        self.warned.to_bits(self.received)
+    }
 }
 
 fn is_identity_reject(finding: &Finding) -> bool {

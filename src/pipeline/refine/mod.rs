@@ -18,6 +18,7 @@ mod rejects;
 mod snapshots;
 mod spill;
 mod stage;
+mod supersede;
 mod tally;
 mod totals;
 mod verdict;
@@ -26,8 +27,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub(in crate::pipeline) use posting::Accounts;
 pub use rejects::{RejectFinding, RejectLine};
 pub use tally::Sample;
+pub(in crate::pipeline) use tally::Tally;
 pub use totals::Totals;
 
 use applications::Applications;

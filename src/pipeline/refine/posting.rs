@@ -15,15 +15,15 @@ use crate::ids::{BatchId, ContributorId};
 /// The accounts of one contributor as far as some events need them, carried on as these are posted.
 pub struct Accounts {
     contributor: ContributorId,
-    /// The batch whose events do not count any more, because these take their place.
-    replaces: Option<BatchId>,
+    /// The batches whose events do not count any more, because these take their place.
+    replaced: Vec<BatchId>,
     ledgers: HashMap<String, AccountLedger>,
     contents: HashMap<String, Vec<u8>>,
 }
 
 impl Accounts {
-    pub fn new(contributor: ContributorId, replaces: Option<BatchId>) -> Accounts {
-        Accounts { contributor, replaces, ledgers: HashMap::new(), contents: HashMap::new() }
+    pub fn new(contributor: ContributorId, replaced: Vec<BatchId>) -> Accounts {
+        Accounts { contributor, replaced, ledgers: HashMap::new(), contents: HashMap::new() }
     }
 
     /// Looks up what the given events need, which stand in the order of their accounts. Of what was looked up before
@@ -42,25 +42,24 @@ impl Accounts {
         refs.dedup();
         refs.retain(|account_ref| !self.ledgers.contains_key(*account_ref));
         for (account_ref, account) in
-            events::accounts(&mut *connection, self.contributor, &refs, self.replaces).await?
+            events::accounts(&mut *connection, self.contributor, &refs, &self.replaced).await?
         {
             self.ledgers.insert(account_ref, AccountLedger::new(account));
         }
         self.load_targets(connection, &events).await?;
         let ids: Vec<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
-        let known = events::known_contents(connection, self.contributor, &ids, self.replaces).await?;
+        let known = events::known_contents(connection, self.contributor, &ids, &self.replaced).await?;
         self.contents = known.into_iter().collect();
         Ok(())
     }
 
     async fn load_targets(&mut self, connection: &mut PgConnection, events: &[&EventRow]) -> Result<()> {
-        let named: Vec<&str> =
-            events.iter().filter_map(|event| event.reverses_event_id.as_deref()).collect();
+        let named: Vec<&str> = events.iter().filter_map(|event| event.reverses_event_id.as_deref()).collect();
         if named.is_empty() {
             return Ok(());
         }
         for (event_id, account_ref, target) in
-            events::targets(connection, self.contributor, &named, self.replaces).await?
+            events::targets(connection, self.contributor, &named, &self.replaced).await?
         {
             // What was posted since the last look-up is known better already.
             if let Some(ledger) = self.ledgers.get_mut(&account_ref) {

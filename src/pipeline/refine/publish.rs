@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use super::quarantine;
 use super::stage::Stage;
+use super::supersede;
 use super::verdict::Judgement;
 use crate::app::App;
 use crate::audit::{self, Entry};
@@ -15,6 +16,7 @@ use crate::domain::batch::State;
 use crate::domain::contract::Dataset;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
+use crate::pipeline::parking;
 
 /// Writes the verdict. If the answer to COMMIT is lost, the next attempt finds the batch settled.
 pub async fn settle(
@@ -31,15 +33,8 @@ pub async fn settle(
     jobs::fence_in_tx(&mut tx, lease).await?;
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
     if judgement.state == State::Published {
-        let origin = Origin {
-            contributor_id: batch.contributor_id,
-            batch_id: batch.id,
-            known_from: now,
-            rules_version: RULES_VERSION,
-            publication_no: journal::next_publication(&mut *tx).await?,
-            contract: &contract,
-        };
-        publish_in_tx(&mut tx, batch.dataset, &origin, &judgement).await?;
+        let step = Step { at: now, actor: "worker", reason: None };
+        publish_in_tx(&mut tx, batch, &judgement, &contract, step).await?;
     }
     quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
     let (counts, totals) = (&judgement.counts, &judgement.totals);
@@ -73,38 +68,60 @@ pub async fn settle(
     Ok(())
 }
 
-/// Enters the staged records of the batch and what follows from them.
+/// Gives the batch its place among all publications, takes what it replaces out of the way, and enters its records.
 async fn publish_in_tx(
     tx: &mut PgConnection,
-    dataset: Dataset,
-    origin: &Origin<'_>,
+    batch: &Batch,
     judgement: &Judgement,
+    contract: &str,
+    step: Step<'_>,
 ) -> Result<()> {
-    match dataset {
-        Dataset::AccountSnapshot => merge_in_tx(tx, origin, judgement.waves).await?,
+    let origin = Origin {
+        contributor_id: batch.contributor_id,
+        batch_id: batch.id,
+        known_from: step.at,
+        rules_version: RULES_VERSION,
+        publication_no: journal::next_publication(&mut *tx).await?,
+        contract,
+    };
+    match batch.dataset {
+        Dataset::AccountSnapshot => {
+            merge_in_tx(tx, batch, &origin, step).await?;
+            parking::accept_in_tx(tx, &origin, &judgement.policy).await?;
+        }
         Dataset::RepaymentEvent => {
-            events::record_staged_in_tx(tx, origin).await?;
-            parked_events::park_staged_in_tx(tx, origin, origin.known_from + parking::TIME).await?;
-            overlay::overlay_staged_events_in_tx(tx, origin.contributor_id).await?;
+            // First, so that the names of the events that go are free.
+            supersede::supersede_in_tx(tx, batch, step).await?;
+            events::record_staged_in_tx(tx, &origin).await?;
+            parked_events::park_staged_in_tx(tx, &origin, origin.known_from + parking::TIME).await?;
+            overlay::of_staged_events_in_tx(tx, batch.contributor_id).await?;
         }
         Dataset::Application => {
+            supersede::supersede_in_tx(tx, batch, step).await?;
             subjects::merge_applicants_in_tx(tx).await?;
-            applications::record_staged_in_tx(tx, origin, judgement.warned.clone()).await?;
+            applications::record_staged_in_tx(tx, &origin, &judgement.warned).await?;
         }
     }
     journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
 }
 
-/// The persons, the journal, what it adds up to, and the events that waited for these accounts.
-async fn merge_in_tx(tx: &mut PgConnection, origin: &Origin<'_>, waves: u32) -> Result<()> {
+/// The persons, the journal, and what it adds up to.
+async fn merge_in_tx(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    origin: &Origin<'_>,
+    step: Step<'_>,
+) -> Result<()> {
     subjects::merge_holders_in_tx(tx).await?;
     journal::record_staged_in_tx(tx, origin).await?;
-    serving::merge_accounts_in_tx(tx, origin, waves).await?;
-    if events::sends_events(&mut *tx, origin.contributor_id).await? {
-        overlay::overlay_staged_accounts_in_tx(tx, origin.contributor_id).await?;
-        parking::accept_in_tx(tx, origin).await?;
+    if supersede::supersede_in_tx(tx, batch, step).await? {
+        // What the replaced batch brought may be gone with it: nothing can be added to the accounts as they are.
+        journal::touch_batch_in_tx(tx, batch.id).await?;
+        journal::refold_in_tx(tx, batch.contributor_id, Some(origin)).await
+    } else {
+        serving::merge_accounts_in_tx(tx, origin).await?;
+        overlay::of_staged_accounts_in_tx(tx, batch.contributor_id).await
     }
-    Ok(())
 }
 
 /// A good verdict passes through `accepted`, so that the history shows both steps.

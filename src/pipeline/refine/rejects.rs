@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mask;
 use crate::app::App;
-use crate::domain::contract::row::Row;
 use crate::domain::contract::Field;
+use crate::domain::contract::row::Row;
 use crate::domain::finding::Finding;
 use crate::error::{Error, Result};
 use crate::store::{StorageKey, Upload};

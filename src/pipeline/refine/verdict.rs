@@ -13,7 +13,7 @@ use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::{Declared, FileFacts, check_file};
+use crate::domain::rules::{Declared, FileFacts, RulePolicy, check_file};
 use crate::error::{Error, Result};
 
 /// What transaction C writes.
@@ -23,21 +23,23 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
-    /// The most snapshots of one account in this batch.
-    pub waves: u32,
     pub reason: Option<String>,
+    /// The records with a warning, a bit each.
+    pub warned: Vec<u8>,
+    /// How mild the rules were.
+    pub policy: RulePolicy,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
     let Reading { mut ledger, totals, money, book, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
-    let (mut waves, mut fullest) = (0, None);
+    let mut fullest = Vec::new();
     match (batch.dataset, book) {
         (Dataset::RepaymentEvent, _) => events::settle(batch, &policy, &mut ledger, stage).await?,
         (Dataset::Application, _) => applications::settle(batch, &policy, &mut ledger, stage).await?,
         (Dataset::AccountSnapshot, Some(Book { row_set, concentration })) => {
-            (waves, fullest) = (row_set.most_snapshots, concentration.fullest());
+            fullest = concentration.fullest();
             late::settle(row_set, &mut ledger, stage).await?;
         }
         (Dataset::AccountSnapshot, None) => return Err(Error::Internal("a book was read as none".into())),
@@ -74,7 +76,8 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         counts: count(&facts, state, &ledger),
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts, totals.payments_late),
-        waves,
+        warned: ledger.warned_bits(),
+        policy,
         reason: reason(&file_findings),
     })
 }
@@ -108,7 +111,8 @@ fn report_totals(batch: &Batch, facts: &FileFacts, payments_late: u64) -> serde_
         if batch.dataset == Dataset::RepaymentEvent {
             recomputed["payments_late"] = json!(payments_late);
         }
-        let declared = json!({ "record_count": envelope.record_count, "sum_amount_sen": envelope.sum_amount });
+        let declared =
+            json!({ "record_count": envelope.record_count, "sum_amount_sen": envelope.sum_amount });
         return json!({ "declared": declared, "recomputed": recomputed });
     }
     json!({

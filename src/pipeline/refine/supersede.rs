@@ -1,0 +1,83 @@
+//! A batch in another one's place: what was published is superseded, what still waits is cancelled.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use crate::audit::{self, Entry};
+use crate::db::batches::{self, Batch, Step};
+use crate::db::{applications, events, journal, lineage, overlay, replacements};
+use crate::domain::batch::State;
+use crate::error::{Error, Result};
+use crate::ids::{BatchId, ContributorId};
+
+/// Takes out of the way what the batch replaces, in the transaction that publishes it. `true` when something that was
+/// published no longer counts: its accounts are touched and have to be folded anew.
+pub async fn supersede_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<bool> {
+    let mut published = false;
+    for replaced in replacements::replaced_by(&mut *tx, batch).await? {
+        let from = State::parse(&replaced.state).ok_or_else(|| Error::Inconsistent {
+            table: "batches",
+            column: "state",
+            row: replaced.batch_id.to_string(),
+        })?;
+        // A batch that holds no data any more, or that its own job is about to settle, stays as it is.
+        let to = match from {
+            State::OnHold | State::Failed => State::Cancelled,
+            from if from.may_become(State::Superseded) => State::Superseded,
+            _ => continue,
+        };
+        // Noted first: a superseded batch always says by which.
+        replacements::set_superseded_by_in_tx(tx, replaced.batch_id, batch.id).await?;
+        let reason = format!("replaced by batch {}", batch.id);
+        let step = Step { reason: Some(&reason), ..step };
+        if !batches::move_in_tx(tx, replaced.batch_id, to, step).await? {
+            return Err(Error::Overloaded("a batch that is being replaced changed at the same moment"));
+        }
+        if to == State::Superseded {
+            published = true;
+            journal::touch_batch_in_tx(tx, replaced.batch_id).await?;
+            withdraw_in_tx(tx, batch.contributor_id, replaced.batch_id, step.at).await?;
+        }
+        tell_in_tx(tx, batch, &replaced.batch_id.to_string(), (from, to), step).await?;
+        metrics::counter!("etr_batches_settled_total", "state" => to.as_str()).increment(1);
+    }
+    Ok(published)
+}
+
+/// Takes the events and applications of a batch that no longer counts out of what counts; doing it again changes
+/// nothing. Snapshots count by the state of their batch: their accounts are folded anew instead.
+pub async fn withdraw_in_tx(
+    tx: &mut PgConnection,
+    contributor: ContributorId,
+    batch: BatchId,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    applications::withdraw_in_tx(tx, batch, at).await?;
+    let account_refs = events::withdraw_in_tx(tx, batch, at).await?;
+    overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
+}
+
+async fn tell_in_tx(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    replaced: &str,
+    (from, to): (State, State),
+    step: Step<'_>,
+) -> Result<()> {
+    let by = batch.id.to_string();
+    let edge = [("batch", replaced, "replaced_by", by.as_str())];
+    lineage::insert_edges(tx, batch.contributor_id, batch.id, &edge, step.at).await?;
+    let action = format!("batch.{to}");
+    let entry = Entry {
+        at: step.at,
+        actor_client: None,
+        actor: step.actor,
+        action: &action,
+        object_kind: "batch",
+        object_id: replaced,
+        outcome: "done",
+        detail: json!({ "from": from, "to": to, "replaced_by": batch.id }),
+    };
+    audit::record(&mut *tx, &entry).await
+}

@@ -1,0 +1,153 @@
+//! Batches that take the place of others, and accounts that are restricted.
+
+use chrono::NaiveDate;
+use etrplus::db::serving_restrictions::{self, Restriction};
+use etrplus::domain::contract::Terms;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::app::{Caller, Submission, TestApp};
+use crate::support::records::{account_with, ndjson, nric};
+
+fn rows(changes: &[(u32, Value)]) -> Vec<u8> {
+    let records: Vec<Value> = changes.iter().map(|(n, change)| account_with(*n, change)).collect();
+    ndjson(&records)
+}
+
+fn september(n: u32) -> (u32, Value) {
+    (n, json!({"as_of_date": "2026-09-30", "outstanding": 70_000}))
+}
+
+fn october(n: u32, outstanding: i64) -> (u32, Value) {
+    (n, json!({"outstanding": outstanding}))
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+async fn publish(eyes: &TestApp, caller: &Caller, submission: &Submission) -> String {
+    let id = caller.submit(submission).await;
+    eyes.run_jobs().await;
+    let batch = caller.batch(&id).await;
+    assert_eq!(batch["state"], "published", "{:#}", caller.report(&id).await);
+    id
+}
+
+/// Reference, current balance and months, by reference.
+async fn accounts(eyes: &TestApp) -> Vec<(String, i64, Vec<i64>)> {
+    sqlx::query_as(
+        "SELECT account_ref, outstanding_sen, month_outstanding_sen FROM accounts ORDER BY account_ref",
+    )
+    .fetch_all(&eyes.database.pool)
+    .await
+    .unwrap()
+}
+
+fn told(n: u32, months: &[i64]) -> (String, i64, Vec<i64>) {
+    (format!("ACC-{n:06}"), months[0], months.to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replace_is_the_book_of_its_period_and_the_full_before_it_never_was() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", Terms::default()).await;
+    let book = Submission::ndjson(rows(&[september(1), september(2)])).period("FULL", day("2026-09-30"));
+    publish(&eyes, &bank, &book).await;
+    let wrong = Submission::ndjson(rows(&[october(1, 60_000), october(2, 60_000), october(3, 60_000)]))
+        .period("FULL", day("2026-10-31"));
+    let wrong = publish(&eyes, &bank, &wrong).await;
+    let right = Submission::ndjson(rows(&[october(1, 50_000), october(4, 40_000)]))
+        .period("REPLACE", day("2026-10-31"));
+    let right = publish(&eyes, &bank, &right).await;
+
+    let expected = [told(1, &[50_000, 70_000]), told(2, &[70_000]), told(4, &[40_000])];
+    assert_eq!(accounts(&eyes).await, expected, "what only the replaced book said is gone");
+    let replaced = bank.batch(&wrong).await;
+    assert_eq!((&replaced["state"], &replaced["superseded_by"]), (&json!("superseded"), &json!(right)));
+    assert_eq!(replaced["next_states"], json!([]));
+    let edges: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM lineage_edges WHERE from_kind = 'batch' AND from_ref = $1 AND to_ref = $2",
+    )
+    .bind(&wrong)
+    .bind(&right)
+    .fetch_one(&eyes.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(edges, 1);
+
+    // And that book may be replaced again, by name.
+    let again = Submission::ndjson(rows(&[october(2, 30_000)]))
+        .period("FULL", day("2026-10-31"))
+        .with(&format!("replaces={right}"));
+    publish(&eyes, &bank, &again).await;
+    assert_eq!(accounts(&eyes).await, [told(1, &[70_000]), told(2, &[30_000, 70_000])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_names_another_takes_its_place_alone() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", Terms::default()).await;
+    let first = Submission::ndjson(rows(&[october(1, 60_000)]));
+    publish(&eyes, &bank, &first).await;
+    let mistaken = publish(&eyes, &bank, &Submission::ndjson(rows(&[october(2, 60_000)]))).await;
+    let fixed = Submission::ndjson(rows(&[october(3, 60_000)])).with(&format!("replaces={mistaken}"));
+    let fixed = publish(&eyes, &bank, &fixed).await;
+    assert_eq!(accounts(&eyes).await, [told(1, &[60_000]), told(3, &[60_000])]);
+    assert_eq!(bank.batch(&mistaken).await["superseded_by"], json!(fixed));
+
+    // A batch that was never published has nothing to take back: what waits is cancelled.
+    let file = Submission::ndjson(rows(&[october(4, 60_000)])).header("content-encoding", "gzip");
+    let file = Submission { body: crate::support::packed::gzip(&file.body), ..file };
+    let failed = bank.submit(&file).await;
+    sqlx::query("UPDATE batches SET object_key = 'bronze/gone' WHERE batch_id = $1::uuid")
+        .bind(&failed)
+        .execute(&eyes.database.pool)
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        sqlx::query("UPDATE jobs SET run_at = now()").execute(&eyes.database.pool).await.unwrap();
+        eyes.try_jobs().await;
+    }
+    assert_eq!(bank.batch(&failed).await["state"], "failed");
+    let once_more = Submission::ndjson(rows(&[october(5, 60_000)])).with(&format!("replaces={failed}"));
+    let id = bank.submit(&once_more).await;
+    eyes.try_jobs().await;
+    assert_eq!(bank.batch(&id).await["state"], "published");
+    assert_eq!(bank.batch(&failed).await["state"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restricted_account_is_not_served_until_its_case_lifts_it() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", Terms::default()).await;
+    publish(&eyes, &bank, &Submission::ndjson(rows(&[september(1)]))).await;
+    let account = (bank.contributor_id.unwrap(), "ACC-000001");
+    let now = eyes.app.clock.now();
+    let (review, dispute) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let risk_engine = eyes.risk_engine().await;
+    let answer = async || risk_engine.ask(&nric(1), "2026-11-24").await.expect(200).json();
+
+    let mut tx = eyes.app.db.system.begin().await.unwrap();
+    for _ in 0..2 {
+        serving_restrictions::open_in_tx(&mut tx, account, Restriction::InReview, review, now).await.unwrap();
+    }
+    serving_restrictions::open_in_tx(&mut tx, account, Restriction::Disputed, dispute, now).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(answer().await["accounts"], json!([]));
+    // A newer month, and a fold of the journal, leave it restricted.
+    publish(&eyes, &bank, &Submission::ndjson(rows(&[october(1, 60_000)]))).await;
+    publish(&eyes, &bank, &Submission::ndjson(rows(&[october(1, 50_000)]))).await;
+    assert_eq!(answer().await["accounts"], json!([]));
+
+    let mut tx = eyes.app.db.system.begin().await.unwrap();
+    serving_restrictions::lift_in_tx(&mut tx, account, Restriction::InReview, review, now).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(answer().await["hit_status"], "PARTIAL", "the other case's restriction stays");
+    let mut tx = eyes.app.db.system.begin().await.unwrap();
+    serving_restrictions::lift_in_tx(&mut tx, account, Restriction::Disputed, dispute, now).await.unwrap();
+    tx.commit().await.unwrap();
+    let profile = answer().await;
+    assert_eq!(profile["accounts"].as_array().unwrap().len(), 1, "{profile:#}");
+    assert_eq!(profile["attributes"]["total_outstanding"]["value"], 50_000);
+}

@@ -50,6 +50,14 @@ uuid_id!(
 );
 uuid_id!(JobId);
 uuid_id!(
+    /// A rule that is milder for one contributor for a while.
+    OverrideId
+);
+uuid_id!(
+    /// A value that stands in for a field that a contributor does not have.
+    ConstantId
+);
+uuid_id!(
     /// One question about a subject; names its footprint.
     QueryId
 );

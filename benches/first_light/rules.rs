@@ -11,8 +11,8 @@ use etrplus::domain::contract::csv::CsvHeader;
 use etrplus::domain::contract::ndjson::NdjsonReader;
 use etrplus::domain::contract::row::Row;
 use etrplus::domain::contract::{
-    AccountStatus, HolderRole, IdType, Mode, MoneyUnit, PaymentFrequency, PortfolioType, ProductType,
-    SettlementType, SubjectType, Terms, spec,
+    AccountStatus, FieldSet, HolderRole, IdType, Mode, MoneyUnit, PaymentFrequency, PortfolioType,
+    ProductType, SettlementType, SubjectType, Terms, spec,
 };
 use etrplus::domain::dates::business_date;
 use etrplus::domain::finding::Finding;
@@ -221,8 +221,9 @@ impl Files {
             csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(self.csv.as_slice());
         let mut record = StringRecord::new();
         reader.read_record(&mut record)?;
-        let header =
-            CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, &record).ok().context("the header is refused")?;
+        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, FieldSet::EMPTY, &record)
+            .ok()
+            .context("the header is refused")?;
         while reader.read_record(&mut record)? {
             rules.judge(&header.fill(&record)?)?;
         }

@@ -1,10 +1,11 @@
 //! Who are you, and what may you do.
 //!
 //! [`TokenIssuer`] is the door: it authenticates clients ([`Credential`]), signs and verifies access tokens
-//! and receipts, and turns a token into a [`Principal`]. [`registry`] creates, rotates and revokes clients and
+//! and receipts, and turns a token into a [`Principal`]. [`agreement`] is what two operators let a contributor do; [`registry`] creates, rotates and revokes clients and
 //! contributors. A decision is returned; the caller acts on it. Everything is refused unless something here
 //! says otherwise.
 
+pub mod agreement;
 mod authenticate;
 mod directory;
 mod issuer;

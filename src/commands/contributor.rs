@@ -1,4 +1,4 @@
-//! `etrplus contributor create|suspend`: the organisations that send data.
+//! `etrplus contributor …`: the organisations that send data, and what two operators agree for one of them.
 
 use std::io::Write;
 
@@ -6,9 +6,12 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::registry_access::{OperatorArgs, RegistryAccess};
+use crate::access::agreement::{NewConstant, NewOverride, Operator};
 use crate::access::registry::NewContributor;
 use crate::config::Config;
-use crate::domain::contract::{Dataset, ProductType, Terms};
+use crate::domain::contract::{Dataset, Field, ProductType, Terms};
+use crate::domain::rules::{Code, Effect};
+use crate::ids::{ConstantId, OverrideId};
 
 /// Manage contributors.
 #[derive(Debug, clap::Args)]
@@ -25,6 +28,61 @@ enum ContributorCommand {
     Create(CreateArgs),
     /// Suspend a contributor: it may read what became of its batches and send nothing.
     Suspend { slug: String },
+    /// Make a rule milder for a contributor for a while, as two operators agree.
+    Override(OverrideArgs),
+    /// Let a constant stand in for a required field that a contributor does not have, as two operators agree.
+    Constant(ConstantArgs),
+    /// End an override, by its id.
+    RevokeOverride { override_id: OverrideId },
+    /// End a constant, by its id.
+    RevokeConstant { constant_id: ConstantId },
+}
+
+#[derive(Debug, clap::Args)]
+struct OverrideArgs {
+    slug: String,
+    /// The rule, such as X007.
+    #[arg(value_parser = parse_code)]
+    code: Code,
+    /// `warn`: nothing is rejected or held for it. `off`: it says nothing.
+    #[arg(long, value_parser = parse_effect)]
+    effect: Effect,
+    /// The first day of receipt for which it holds. [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    from: Option<NaiveDate>,
+    /// The last one, at most 366 days later.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    until: NaiveDate,
+    #[command(flatten)]
+    signed: Signed,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConstantArgs {
+    slug: String,
+    /// The field, such as opened_date.
+    #[arg(value_parser = parse_field)]
+    field: Field,
+    /// Amounts in sen, dates YYYY-MM-DD.
+    value: String,
+    #[arg(long, value_parser = parse_dataset, default_value = "account_snapshot")]
+    dataset: Dataset,
+    #[command(flatten)]
+    signed: Signed,
+}
+
+/// Four eyes at the command line: two names.
+#[derive(Debug, clap::Args)]
+struct Signed {
+    /// Why; shown to operators, no personal data.
+    #[arg(long)]
+    reason: String,
+    /// The operator who asks.
+    #[arg(long, value_name = "NAME")]
+    requested_by: String,
+    /// Another operator, who agrees.
+    #[arg(long, value_name = "NAME")]
+    approved_by: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +123,18 @@ fn parse_product(word: &str) -> Result<ProductType, String> {
     ProductType::parse(word).ok_or_else(|| format!("the products are {}", ProductType::WORDS.join(", ")))
 }
 
+fn parse_code(word: &str) -> Result<Code, String> {
+    Code::parse(word).ok_or_else(|| "a rule's code, such as X007".to_owned())
+}
+
+fn parse_effect(word: &str) -> Result<Effect, String> {
+    Effect::parse(word).ok_or_else(|| "an effect is warn or off".to_owned())
+}
+
+fn parse_field(word: &str) -> Result<Field, String> {
+    Field::from_name(word).ok_or_else(|| "a field of a dataset, such as opened_date".to_owned())
+}
+
 /// Reads a percentage as basis points, exactly.
 fn parse_percent(text: &str) -> Result<u32, String> {
     let wrong = || "a percentage from 0 to 100 with at most two decimals".to_owned();
@@ -89,6 +159,7 @@ impl CreateArgs {
             identity_threshold_bps: self
                 .identity_threshold_percent
                 .unwrap_or(defaults.identity_threshold_bps),
+            ..defaults
         };
         NewContributor { slug: self.slug, name: self.name, terms }
     }
@@ -107,7 +178,49 @@ pub async fn run(args: ContributorArgs, config: &Config, out: &mut impl Write) -
             access.registry().suspend_contributor(&slug).await?;
             writeln!(out, "Contributor {slug} is suspended; its next batch is refused within 10 seconds.")?;
         }
+        ContributorCommand::Override(args) => agree_to_override(&access, args, out).await?,
+        ContributorCommand::Constant(args) => agree_to_constant(&access, args, out).await?,
+        ContributorCommand::RevokeOverride { override_id } => {
+            access.agreements(&access.operator()).revoke_override(override_id).await?;
+            writeln!(out, "The override is revoked; nothing is judged under it any more.")?;
+        }
+        ContributorCommand::RevokeConstant { constant_id } => {
+            access.agreements(&access.operator()).revoke_constant(constant_id).await?;
+            writeln!(out, "The constant is revoked; the field must be sent.")?;
+        }
     }
+    Ok(())
+}
+
+/// Asks as the one operator and agrees as the other. Typed again after a crash, it goes on where it stopped.
+async fn agree_to_override(access: &RegistryAccess, args: OverrideArgs, out: &mut impl Write) -> Result<()> {
+    let (asks, agrees) = (Operator::cli(&args.signed.requested_by), Operator::cli(&args.signed.approved_by));
+    let new = NewOverride {
+        code: args.code,
+        effect: args.effect,
+        reason: args.signed.reason,
+        starts_on: args.from,
+        expires_on: args.until,
+    };
+    let asked = access.agreements(&asks).request_override(&args.slug, &new).await?;
+    let id = asked.agreed.override_id;
+    access.agreements(&agrees).approve_override(id).await?;
+    let (code, effect, until) = (args.code, args.effect.as_str(), args.until);
+    writeln!(out, "{code} is {effect} for {} until {until}.\noverride_id {id}", args.slug)?;
+    Ok(())
+}
+
+async fn agree_to_constant(access: &RegistryAccess, args: ConstantArgs, out: &mut impl Write) -> Result<()> {
+    let (asks, agrees) = (Operator::cli(&args.signed.requested_by), Operator::cli(&args.signed.approved_by));
+    let new = NewConstant {
+        dataset: args.dataset,
+        field: args.field,
+        value: args.value,
+        reason: args.signed.reason,
+    };
+    let asked = access.agreements(&asks).request_constant(&args.slug, &new).await?;
+    access.agreements(&agrees).approve_constant(asked.constant_id).await?;
+    writeln!(out, "{} of {} is imputed.\nconstant_id {}", args.field, args.slug, asked.constant_id)?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use sqlx::PgPool;
 
+use crate::access::agreement::{Agreements, Operator};
 use crate::access::registry::Registry;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -38,6 +39,16 @@ impl RegistryAccess {
 
     pub fn registry(&self) -> Registry<'_> {
         Registry { pool: self.pool(), keys: &self.keys, clock: &self.clock, actor: &self.actor }
+    }
+
+    /// Agreements in the name of an operator.
+    pub fn agreements<'a>(&'a self, operator: &'a Operator) -> Agreements<'a> {
+        Agreements { db: &self.db, clock: &self.clock, operator }
+    }
+
+    /// Whoever was named on the command line.
+    pub fn operator(&self) -> Operator {
+        Operator { name: self.actor.clone(), client: None }
     }
 
     pub fn pool(&self) -> &PgPool {

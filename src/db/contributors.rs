@@ -1,9 +1,12 @@
 //! `contributors`: who sends data, and on which terms.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::types::Json;
 use sqlx::{FromRow, PgExecutor};
 
-use crate::domain::contract::{Dataset, ProductType, Terms};
+use super::{constants, overrides};
+use crate::domain::contract::{Constant, Dataset, ProductType, Terms};
+use crate::domain::rules::RuleOverride;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 
@@ -32,6 +35,8 @@ struct Row {
     backfill_from: Option<NaiveDate>,
     reject_threshold_bps: i32,
     identity_threshold_bps: i32,
+    overrides: Json<Vec<overrides::Stored>>,
+    constants: Json<Vec<constants::Stored>>,
     created_at: DateTime<Utc>,
 }
 
@@ -57,6 +62,8 @@ impl TryFrom<Row> for Contributor {
             backfill_from: row.backfill_from,
             reject_threshold_bps: count(row.reject_threshold_bps, "reject_threshold_bps")?,
             identity_threshold_bps: count(row.identity_threshold_bps, "identity_threshold_bps")?,
+            overrides: row.overrides.0.into_iter().map(RuleOverride::try_from).collect::<Result<_>>()?,
+            constants: row.constants.0.into_iter().map(Constant::try_from).collect::<Result<_>>()?,
         };
         Ok(Contributor {
             contributor_id: row.contributor_id,
@@ -69,13 +76,29 @@ impl TryFrom<Row> for Contributor {
     }
 }
 
+/// The columns of [`Row`]: the contributor's own, and what was agreed with it and holds or will hold. What day it is
+/// does not matter here: a batch is judged by the agreement of its day of receipt.
+macro_rules! contributor_columns {
+    () => {
+        "contributor_id, slug, name, status, datasets, currencies, products, open_window_months, backfill_from, \
+         reject_threshold_bps, identity_threshold_bps, created_at, \
+         (SELECT coalesce(jsonb_agg(jsonb_build_object('override_id', o.override_id, 'code', o.code, \
+              'effect', o.effect, 'starts_on', o.starts_on, 'expires_on', o.expires_on) ORDER BY o.override_id), '[]') \
+          FROM rule_overrides o WHERE o.contributor_id = c.contributor_id \
+              AND o.approved_at IS NOT NULL AND o.revoked_at IS NULL) AS overrides, \
+         (SELECT coalesce(jsonb_agg(jsonb_build_object('constant_id', k.constant_id, 'dataset', k.dataset, \
+              'field', k.field, 'value', k.value) ORDER BY k.constant_id), '[]') \
+          FROM contributor_constants k WHERE k.contributor_id = c.contributor_id \
+              AND k.approved_at IS NOT NULL AND k.revoked_at IS NULL) AS constants"
+    };
+}
+
 pub async fn find(executor: impl PgExecutor<'_>, id: ContributorId) -> Result<Option<Contributor>> {
-    sqlx::query_as::<_, Row>(
-        "/* contributors.find */
-         SELECT contributor_id, slug, name, status, datasets, currencies, products, open_window_months,
-                backfill_from, reject_threshold_bps, identity_threshold_bps, created_at
-         FROM contributors WHERE contributor_id = $1",
-    )
+    sqlx::query_as::<_, Row>(concat!(
+        "/* contributors.find */ SELECT ",
+        contributor_columns!(),
+        " FROM contributors c WHERE contributor_id = $1"
+    ))
     .bind(id)
     .fetch_optional(executor)
     .await?
@@ -84,12 +107,11 @@ pub async fn find(executor: impl PgExecutor<'_>, id: ContributorId) -> Result<Op
 }
 
 pub async fn find_by_slug(executor: impl PgExecutor<'_>, slug: &str) -> Result<Option<Contributor>> {
-    sqlx::query_as::<_, Row>(
-        "/* contributors.find_by_slug */
-         SELECT contributor_id, slug, name, status, datasets, currencies, products, open_window_months,
-                backfill_from, reject_threshold_bps, identity_threshold_bps, created_at
-         FROM contributors WHERE slug = $1",
-    )
+    sqlx::query_as::<_, Row>(concat!(
+        "/* contributors.find_by_slug */ SELECT ",
+        contributor_columns!(),
+        " FROM contributors c WHERE slug = $1"
+    ))
     .bind(slug)
     .fetch_optional(executor)
     .await?

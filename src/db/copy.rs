@@ -103,6 +103,21 @@ impl TupleWriter {
         }
     }
 
+    /// A one-dimensional `text[]` without nulls; NULL when it is empty.
+    pub fn texts(&mut self, values: &[&str]) {
+        const TEXT_OID: i32 = 25;
+        if values.is_empty() {
+            return self.null();
+        }
+        // Dimensions, whether there are nulls, the element's type; then the dimension's length and first index.
+        let header = [1, 0, TEXT_OID, values.len() as i32, 1];
+        let elements: usize = values.iter().map(|value| size_of::<i32>() + value.len()).sum();
+        let length = size_of_val(&header) + elements;
+        self.bytes.extend_from_slice(&(length as i32).to_be_bytes());
+        header.iter().for_each(|word| self.bytes.extend_from_slice(&word.to_be_bytes()));
+        values.iter().for_each(|value| self.text(value));
+    }
+
     pub fn bytea(&mut self, value: Option<&[u8]>) {
         match value {
             Some(value) => self.field(value),

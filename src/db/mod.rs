@@ -10,11 +10,13 @@
 
 pub mod accounts;
 pub mod applications;
+pub mod approvals;
 pub mod audit_entries;
 pub mod batches;
 pub mod client_assertions;
 pub mod clients;
 mod columns;
+pub mod constants;
 pub mod contributors;
 pub mod copy;
 pub mod events;
@@ -23,6 +25,7 @@ pub mod jobs;
 pub mod journal;
 pub mod lineage;
 pub mod overlay;
+pub mod overrides;
 pub mod parked_events;
 pub mod rejected_records;
 pub mod replacements;
@@ -46,6 +49,9 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use crate::config::refinery_connections;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
+
+/// One connection, or the transaction on it, for modules that pass it on and write no SQL.
+pub type Connection = PgConnection;
 
 /// The one list of migrations, embedded in the binary.
 pub static MIGRATOR: Migrator = sqlx::migrate!();

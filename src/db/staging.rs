@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 use sqlx::{FromRow, PgConnection};
 
 use super::copy::TupleWriter;
-use crate::domain::contract::AccountSnapshot;
+use crate::domain::contract::{AccountSnapshot, Field};
 use crate::domain::money::Sen;
 use crate::error::Result;
 use crate::ids::SubjectId;
@@ -126,8 +126,7 @@ pub fn write_account(tuple: &mut TupleWriter, record_no: u64, record: &AccountSn
     tuple.text(record.account_ref?);
     tuple.text(record.currency?);
     tuple.optional_text(record.evidence_ref);
-    // No contract and no terms have constants: every value was sent.
-    tuple.null();
+    tuple.texts(&record.imputed.iter().map(Field::name).collect::<Vec<_>>());
     Some(())
 }
 

@@ -65,4 +65,9 @@ impl Finding {
     pub fn rejects(&self) -> bool {
         self.severity == Severity::Reject
     }
+
+    /// Whether it rejects a record for its identifiers (F019): the family I.
+    pub fn rejects_identity(&self) -> bool {
+        self.rejects() && self.code.as_str().starts_with('I')
+    }
 }

@@ -16,6 +16,10 @@ pub fn optional_date<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Naive
     text.map(|text| parse_iso(&text).ok_or_else(|| D::Error::custom(NO_DATE))).transpose()
 }
 
+pub fn date<'de, D: Deserializer<'de>>(value: D) -> Result<NaiveDate, D::Error> {
+    parse_iso(&String::deserialize(value)?).ok_or_else(|| D::Error::custom(NO_DATE))
+}
+
 pub fn instant<'de, D: Deserializer<'de>>(value: D) -> Result<DateTime<Utc>, D::Error> {
     let instant = DateTime::<Utc>::deserialize(value)?;
     if (0..=9999).contains(&instant.year()) { Ok(instant) } else { Err(D::Error::custom(NO_INSTANT)) }

@@ -15,6 +15,7 @@ mod layers;
 mod limits;
 mod metrics;
 mod openapi;
+mod operations;
 mod pace;
 pub mod page;
 pub mod problem;
@@ -81,6 +82,14 @@ fn routes() -> Routes {
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
+        .scoped(Scope::Admin, routes!(operations::overrides::request_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
+        .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
+        .scoped(Scope::Admin, routes!(operations::overrides::revoke_override))
+        .scoped(Scope::Admin, routes!(operations::constants::request_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::list_constants))
+        .scoped(Scope::Admin, routes!(operations::constants::approve_constant))
+        .scoped(Scope::Admin, routes!(operations::constants::revoke_constant))
         .scoped(Scope::Admin, routes!(schedules::list_schedules))
         .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .page("/docs", axum::routing::get(docs::open_ui))

@@ -86,6 +86,7 @@ problem_kinds! {
     Conflict "conflict" CONFLICT "The state of the resource does not allow it";
     IdempotencyKeyInFlight "idempotency-key-in-flight" CONFLICT "A request with this key is still running";
     DuplicateContent "duplicate-content" CONFLICT "The same bytes were received before";
+    SameOperator "same-operator" CONFLICT "Another operator has to agree";
     PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
     PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";

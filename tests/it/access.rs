@@ -403,6 +403,7 @@ async fn terms_come_back_as_they_were_agreed() {
         backfill_from: Some("2000-01-01".parse().unwrap()),
         reject_threshold_bps: 2000,
         identity_threshold_bps: 100,
+        ..Terms::default()
     };
     let new = NewContributor { slug: "bureau".into(), name: "Bureau".into(), terms: terms.clone() };
     let id = bureau.registry().create_contributor(&new).await.unwrap();

@@ -41,6 +41,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "37f3121d3db578118d687e958dd754aa8e5ba0e7372f720f8687f74eaedac0c833493910cb5f87361b4fecbf305104e5",
     ),
     (
+        20_261_125_000_500,
+        "3eeafadb05731bd3ed8fc1976f7c2d9ec991a5c695a133e19affd3ebeba2f500c27233750753d83e5dbd1485c98b621a",
+    ),
+    (
         20_261_125_000_600,
         "90777b406278aa44b5ac8d9e73fc998942cc6970e1766f6af3ffbe03eea67ceaad1eb51cc3b2674e0270c02f64ebc280",
     ),

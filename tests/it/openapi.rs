@@ -278,6 +278,8 @@ struct Stage {
     caller: Caller,
     published: String,
     held: String,
+    overrides: BTreeMap<&'static str, String>,
+    constants: BTreeMap<&'static str, String>,
 }
 
 impl Stage {
@@ -295,7 +297,23 @@ impl Stage {
         let held = held.id().to_owned();
         // A worker has run everything once.
         schedule::run_due(&eyes.app).await.unwrap();
-        Stage { eyes, caller, published, held }
+        let (overrides, constants) = agreements(&eyes).await;
+        Stage { eyes, caller, published, held, overrides, constants }
+    }
+
+    /// What an operation is shown with: its path with things that are there.
+    async fn path_of(&self, example: &Example) -> String {
+        let operation = example.operation_id.as_str();
+        let batch = self.batch_for(operation).await;
+        let mut path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
+        path = path.replace("/contributors/acme/", "/contributors/documented/");
+        if let Some(id) = self.overrides.get(operation) {
+            path = path.replace("5b0f9a52-4f7e-4c44-9d0a-6a2f6a0c1e01", id);
+        }
+        if let Some(id) = self.constants.get(operation) {
+            path = path.replace("5b0f9a52-4f7e-4c44-9d0a-6a2f6a0c1e02", id);
+        }
+        path
     }
 
     /// The batch that an operation is shown with.
@@ -308,8 +326,7 @@ impl Stage {
     }
 
     async fn send(&self, example: &Example) -> Answer {
-        let batch = self.batch_for(&example.operation_id).await;
-        let path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
+        let path = self.path_of(example).await;
         let mut request = Request::builder().method(example.method.clone()).uri(path);
         for (name, value) in &example.headers {
             // A key is for one submission: each of the shown bodies is another.
@@ -332,6 +349,25 @@ impl Stage {
         }
         self.eyes.anybody(request.body(Body::from(example.body_bytes())).unwrap()).await
     }
+}
+
+/// Overrides and constants that another operator asked for: one to agree to, one to end.
+async fn agreements(eyes: &TestApp) -> (BTreeMap<&'static str, String>, BTreeMap<&'static str, String>) {
+    let operator = eyes.operator("another-operator").await;
+    let (mut overrides, mut constants) = (BTreeMap::new(), BTreeMap::new());
+    for (operation, code) in [("approve_override", "X005"), ("revoke_override", "X006")] {
+        let request = json!({"code": code, "effect": "warn", "reason": "shown by the document", "expires_on": "2026-12-31"});
+        let path = "/v1/operations/contributors/documented/overrides";
+        let asked = operator.post_json(path, &request).await.expect(201).json();
+        overrides.insert(operation, asked["id"].as_str().unwrap().to_owned());
+    }
+    for (operation, field) in [("approve_constant", "overdue"), ("revoke_constant", "outstanding")] {
+        let request = json!({"dataset": "account_snapshot", "field": field, "value": "0", "reason": "shown by the document"});
+        let path = "/v1/operations/contributors/documented/constants";
+        let asked = operator.post_json(path, &request).await.expect(201).json();
+        constants.insert(operation, asked["id"].as_str().unwrap().to_owned());
+    }
+    (overrides, constants)
 }
 
 /// Compares an answer with what the document promises for its status.

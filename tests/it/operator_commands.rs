@@ -136,3 +136,34 @@ async fn a_mistyped_command_says_what_is_wrong() {
         assert!(error.contains(reason), "{line}: {error}");
     }
 }
+
+#[tokio::test]
+async fn two_operators_are_named_where_two_have_to_agree() {
+    let pool = support::database().await;
+    let config = config(&pool);
+    type_in(&config, "contributor create demo-bureau --name Bureau").await.unwrap();
+    let until = (Clock::System.now() + chrono::TimeDelta::days(30)).date_naive();
+    let soften = |names: &str| {
+        format!(
+            "contributor override demo-bureau X007 --effect warn --until {until} --reason rounds-overdue-down {names}"
+        )
+    };
+    let alone = type_in(&config, &soften("--requested-by aminah --approved-by aminah")).await;
+    assert!(alone.unwrap_err().to_string().contains("another operator"));
+    let terms = || async {
+        etrplus::db::contributors::find_by_slug(&pool, "demo-bureau").await.unwrap().unwrap().terms
+    };
+    assert_eq!(terms().await, Terms::default());
+
+    let printed = type_in(&config, &soften("--requested-by aminah --approved-by farid")).await.unwrap();
+    let override_id = value(&printed, "override_id");
+    let lent = "contributor constant demo-bureau opened_date 2005-04-01 --reason no-such-column \
+        --requested-by aminah --approved-by farid";
+    let constant_id = value(&type_in(&config, lent).await.unwrap(), "constant_id");
+    let agreed = terms().await;
+    assert_eq!((agreed.overrides.len(), agreed.constants.len()), (1, 1));
+
+    type_in(&config, &format!("contributor revoke-override {override_id}")).await.unwrap();
+    type_in(&config, &format!("contributor revoke-constant {constant_id}")).await.unwrap();
+    assert_eq!(terms().await, Terms::default());
+}

@@ -27,9 +27,11 @@ pub struct HeaderError {
 }
 
 impl CsvHeader {
-    /// Reads the column names in their order; white space around a name is ignored.
+    /// Reads the column names in their order; white space around a name is ignored. What is `supplied` by constants
+    /// need not be there.
     pub fn read<'n>(
         contract: &'static Contract,
+        supplied: FieldSet,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Result<CsvHeader, HeaderError> {
         let mut columns = Vec::with_capacity(contract.lines.len());
@@ -43,7 +45,7 @@ impl CsvHeader {
                 None => wrong.unknown.push((position + 1, shown_name(name))),
             }
         }
-        wrong.missing = contract.required.without(seen).iter().collect();
+        wrong.missing = contract.required.without(seen).without(supplied).iter().collect();
         if wrong == HeaderError::default() { Ok(CsvHeader { contract, columns }) } else { Err(wrong) }
     }
 
@@ -93,7 +95,7 @@ mod tests {
     fn cells_go_under_their_columns() {
         let mut names = required_names();
         names.insert(0, " evidence_ref ");
-        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, names).unwrap();
+        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, FieldSet::EMPTY, names).unwrap();
         let mut cells = vec![" DOC 1 "];
         cells.resize(header.columns().len(), "  ");
         let record = StringRecord::from(cells);
@@ -110,7 +112,7 @@ mod tests {
         let names = required_names();
         let with_mistakes = names[2..].iter().copied().chain(["race", "900101145678", "dpd"]);
         assert_eq!(
-            CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, with_mistakes).unwrap_err(),
+            CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, FieldSet::EMPTY, with_mistakes).unwrap_err(),
             HeaderError {
                 unknown: vec![(13, "race".to_owned()), (14, "(not a column name)".to_owned())],
                 duplicate: vec![Field::Dpd],
@@ -120,8 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn a_column_with_a_constant_is_not_missed() {
+        let names = required_names();
+        let without_first = || names[1..].iter().copied();
+        let supplied = FieldSet::EMPTY.with(Field::from_name(names[0]).unwrap());
+        assert!(CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, FieldSet::EMPTY, without_first()).is_err());
+        assert!(CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, supplied, without_first()).is_ok());
+    }
+
+    #[test]
     fn a_record_has_the_headers_number_of_cells() {
-        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, required_names()).unwrap();
+        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, FieldSet::EMPTY, required_names()).unwrap();
         for cells in [vec!["x"; 13], vec!["x"; 15], vec![]] {
             let record = StringRecord::from(cells);
             assert!(matches!(header.fill(&record), Err(RowError::Malformed(_))));
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_malformed() {
-        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, required_names()).unwrap();
+        let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, FieldSet::EMPTY, required_names()).unwrap();
         let mut cells: Vec<&[u8]> = vec![b"x"; 14];
         cells[4] = b"\xe9";
         assert!(matches!(header.fill_bytes(&ByteRecord::from(cells.clone())), Err(RowError::Malformed(_))));

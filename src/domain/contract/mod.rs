@@ -5,6 +5,7 @@
 //! or an [`Application`] of it.
 
 mod codes;
+mod constant;
 pub mod csv;
 mod field;
 pub mod ndjson;
@@ -15,6 +16,7 @@ pub mod spec;
 mod terms;
 
 pub use codes::*;
+pub use constant::{Constant, impute, supplied};
 pub use field::{Field, FieldSet};
 pub use record::{AccountSnapshot, Application, RepaymentEvent, SubjectBlock};
 pub use terms::Terms;

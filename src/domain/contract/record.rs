@@ -79,6 +79,8 @@ pub struct AccountSnapshot<'a> {
     pub status_date_defaulted: bool,
     /// Fields that were sent and could not be read: each has its finding, and none of them is missing.
     pub unreadable: FieldSet,
+    /// Fields whose value is a constant of the agreement and was not sent (see [`super::Constant`]).
+    pub imputed: FieldSet,
 }
 
 /// Who a record is about: what the identity rules look at, of whatever dataset.

@@ -36,6 +36,14 @@ impl<'a> Cell<'a> {
             trimmed => Cell::Text(Cow::Owned(trimmed.to_owned())),
         }
     }
+
+    /// The same cell without a copy of its text.
+    fn borrowed(&'a self) -> Cell<'a> {
+        match self {
+            Cell::Text(text) => Cell::Text(Cow::Borrowed(text)),
+            other => other.clone(),
+        }
+    }
 }
 
 /// One cell per field. Made anew for each line: it borrows from the line.
@@ -43,6 +51,7 @@ impl<'a> Cell<'a> {
 pub struct Row<'a> {
     cells: [Cell<'a>; Field::COUNT],
     sent: FieldSet,
+    imputed: FieldSet,
     notation: Notation,
     contract: &'static Contract,
 }
@@ -58,7 +67,13 @@ pub enum Notation {
 impl<'a> Row<'a> {
     #[inline]
     pub fn new(contract: &'static Contract, notation: Notation) -> Row<'a> {
-        Row { cells: [const { Cell::Absent }; Field::COUNT], sent: FieldSet::EMPTY, notation, contract }
+        Row {
+            cells: [const { Cell::Absent }; Field::COUNT],
+            sent: FieldSet::EMPTY,
+            imputed: FieldSet::EMPTY,
+            notation,
+            contract,
+        }
     }
 
     /// Puts a cell in its place; false, and nothing changes, when the field was sent before.
@@ -69,6 +84,21 @@ impl<'a> Row<'a> {
             self.cells[field as usize] = cell;
         }
         first
+    }
+
+    /// Puts a constant where there is no value. The field does not count as sent.
+    pub fn impute(&mut self, field: Field, constant: &'a Cell<'_>) {
+        let place = &mut self.cells[field as usize];
+        if *place == Cell::Absent {
+            *place = constant.borrowed();
+            self.imputed.insert(field);
+        }
+    }
+
+    /// The fields whose value is a constant and not the sender's.
+    #[inline]
+    pub fn imputed(&self) -> FieldSet {
+        self.imputed
     }
 
     #[inline]

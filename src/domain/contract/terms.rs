@@ -3,6 +3,8 @@
 use chrono::{Months, NaiveDate};
 
 use super::codes::{Dataset, ProductType};
+use super::constant::Constant;
+use crate::domain::rules::{RuleOverride, RulePolicy};
 
 /// Per-contributor limits, thresholds and permissions, with the bureau's defaults (`domain.md` 6.2, F011, F018, F019).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub struct Terms {
     pub reject_threshold_bps: u32,
     /// Share of records rejected by an identity rule, in basis points, above which the file is rejected (F019).
     pub identity_threshold_bps: u32,
+    /// Rules that are milder for this contributor, each for its own while.
+    pub overrides: Vec<RuleOverride>,
+    /// Values that stand in for required fields that its systems do not have.
+    pub constants: Vec<Constant>,
 }
 
 impl Default for Terms {
@@ -33,11 +39,23 @@ impl Default for Terms {
             backfill_from: None,
             reject_threshold_bps: 500,
             identity_threshold_bps: 200,
+            overrides: Vec::new(),
+            constants: Vec::new(),
         }
     }
 }
 
 impl Terms {
+    /// How strictly the rules speak on a day of receipt.
+    pub fn policy(&self, day: NaiveDate) -> RulePolicy {
+        RulePolicy::on(day, &self.overrides)
+    }
+
+    /// The constants of one dataset.
+    pub fn constants_of(&self, dataset: Dataset) -> Vec<Constant> {
+        self.constants.iter().filter(|constant| constant.dataset == dataset).cloned().collect()
+    }
+
     /// The earliest period end that is open on the given day.
     pub fn open_from(&self, today: NaiveDate) -> NaiveDate {
         let window = today.checked_sub_months(Months::new(self.open_window_months)).unwrap_or(NaiveDate::MIN);

@@ -167,7 +167,8 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
         environment: app.config.environment,
     };
     let today = dates::business_date(app.clock.now());
-    let findings = envelope_findings(&declared, &admission, &contributor.terms, today);
+    let mut findings = envelope_findings(&declared, &admission, &contributor.terms, today);
+    contributor.terms.policy(today).apply_to(&mut findings);
     match findings.first() {
         None => Ok(()),
         Some(finding) if finding.code == Code::F001 && contributor.suspended => {

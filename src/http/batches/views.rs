@@ -1,5 +1,7 @@
 //! What callers read of a batch.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -7,10 +9,10 @@ use validator::Validate;
 
 use crate::app::App;
 use crate::db::batches::{self, Batch};
-use crate::db::{contributors, rejected_records};
+use crate::db::{contributors, overrides, rejected_records};
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, Mode};
-use crate::domain::rules::{Code, rule};
+use crate::domain::rules::{Code, Softened, rule};
 use crate::error::{Error, Result};
 use crate::http::dates;
 use crate::http::page::Limit;
@@ -124,6 +126,12 @@ pub struct ReportView {
     #[schema(value_type = Object)]
     pub totals: Option<serde_json::Value>,
     pub thresholds: Thresholds,
+    /// The overrides under which the batch was judged; absent when every rule spoke as it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub softened: Option<Vec<Softened>>,
+    /// Records in which a constant of your agreement stands for a field, by field; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imputed: Option<BTreeMap<String, u64>>,
     /// Why the batch was held and confirmed, as the contributor explained it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_explanation: Option<String>,
@@ -196,6 +204,7 @@ impl ReportView {
             contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
         let mut tx = app.db.as_contributor(batch.contributor_id).await?;
         let counts = batches::findings(&mut *tx, batch.id).await?;
+        let leniency = overrides::leniency(&mut *tx, batch.id).await?;
         tx.commit().await?;
         let rules = counts.into_iter().map(|count| {
             let text = Code::parse(&count.code).map(rule);
@@ -221,10 +230,25 @@ impl ReportView {
                 reject_bps: contributor.terms.reject_threshold_bps,
                 identity_reject_bps: contributor.terms.identity_threshold_bps,
             },
+            softened: kept(batch, "softened", leniency.softened)?,
+            imputed: kept(batch, "imputed", leniency.imputed)?,
             hold_explanation: batch.hold_explanation.clone(),
             fixes: FixesView::load(app, batch).await?,
         })
     }
+}
+
+/// What a batch keeps as JSON.
+fn kept<T: serde::de::DeserializeOwned>(
+    batch: &Batch,
+    column: &'static str,
+    value: Option<serde_json::Value>,
+) -> Result<Option<T>> {
+    value.map(serde_json::from_value).transpose().map_err(|_| Error::Inconsistent {
+        table: "batches",
+        column,
+        row: batch.id.to_string(),
+    })
 }
 
 /// Which batches to list.

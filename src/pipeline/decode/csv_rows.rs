@@ -8,6 +8,7 @@ use csv::StringRecord;
 
 use super::{Fault, Source};
 use crate::config::Limits;
+use crate::domain::contract::FieldSet;
 use crate::domain::contract::csv::{CsvHeader, HeaderError};
 use crate::domain::contract::row::{Row, RowError};
 use crate::domain::contract::spec::Contract;
@@ -40,13 +41,14 @@ impl Read for Bounded {
 pub fn for_each(
     source: &Source,
     contract: &'static Contract,
+    supplied: FieldSet,
     limits: &Limits,
     visit: &mut impl FnMut(Result<Row<'_>, RowError>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut header = None;
     for_each_record(source, limits, |record| {
         let Some(header) = &header else {
-            header = Some(read_header(contract, record)?);
+            header = Some(read_header(contract, supplied, record)?);
             return Ok(());
         };
         if record.as_slice().contains('\0') {
@@ -101,12 +103,16 @@ fn line_of(record: &StringRecord) -> u64 {
     record.position().map_or(0, csv::Position::line)
 }
 
-fn read_header(contract: &'static Contract, record: &StringRecord) -> Result<CsvHeader, Fault> {
+fn read_header(
+    contract: &'static Contract,
+    supplied: FieldSet,
+    record: &StringRecord,
+) -> Result<CsvHeader, Fault> {
     let names = record
         .iter()
         .enumerate()
         .map(|(i, name)| if i == 0 { name.trim_start_matches('\u{FEFF}') } else { name });
-    CsvHeader::read(contract, names).map_err(|error| header_fault(&error))
+    CsvHeader::read(contract, supplied, names).map_err(|error| header_fault(&error))
 }
 
 fn header_fault(error: &HeaderError) -> Fault {

@@ -10,6 +10,7 @@ pub use pick::pick_records;
 pub use source::{Feed, Source};
 
 use crate::config::Limits;
+use crate::domain::contract::FieldSet;
 use crate::domain::contract::ndjson::NdjsonReader;
 use crate::domain::contract::row::{Row, RowError};
 use crate::domain::contract::spec::Contract;
@@ -52,7 +53,8 @@ impl Fault {
     }
 }
 
-/// Reads all records and hands each to `visit` with its number, counted from 1: the row, or why it is none.
+/// Reads all records and hands each to `visit` with its number, counted from 1: the row, or why it is none. Columns
+/// that are `supplied` by constants need not be there.
 /// Returns how many records there were.
 ///
 /// # Errors
@@ -60,6 +62,7 @@ impl Fault {
 pub fn for_each_row(
     source: &Source,
     contract: &'static Contract,
+    supplied: FieldSet,
     format: Format,
     limits: &Limits,
     mut visit: impl FnMut(u64, Result<Row<'_>, RowError>) -> Result<(), Fault>,
@@ -74,7 +77,7 @@ pub fn for_each_row(
     };
     let done = match format {
         Format::Ndjson => ndjson_rows(source, contract, limits, &mut counted),
-        Format::Csv => csv_rows::for_each(source, contract, limits, &mut counted),
+        Format::Csv => csv_rows::for_each(source, contract, supplied, limits, &mut counted),
     };
     done.map(|()| count)
 }

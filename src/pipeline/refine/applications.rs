@@ -22,7 +22,7 @@ use crate::domain::rules::applications::{
 };
 use crate::domain::rules::field::read_application;
 use crate::domain::rules::identity::{IdentityContext, check_applicant};
-use crate::domain::rules::{RulePolicy, l007};
+use crate::domain::rules::{RulePolicy, is_summable, l007};
 use crate::error::Result;
 use crate::ids::{BatchId, SubjectId};
 use crate::pipeline::decode::Fault;
@@ -61,7 +61,7 @@ impl Records for Applications {
         for (field, text) in texts {
             findings.extend(text.and_then(|text| l007(field, text)));
         }
-        judge.policy.apply_where(&mut findings, checked.is_some() && is_storable(&application));
+        judge.policy.apply_where(&mut findings, || checked.is_some() && is_storable(&application));
         judge.totals.add_application(&application);
         if !judge.weigh(record_no, row, application.account_ref, findings)? {
             return Ok(());
@@ -88,7 +88,8 @@ fn is_storable(application: &Application<'_>) -> bool {
     application.application_ref.is_some()
         && application.applied_at.is_some()
         && application.product_type.is_some()
-        && application.amount_requested.is_some()
+        && application.amount_requested.is_some_and(is_summable)
+        && application.amount_approved.is_none_or(is_summable)
         && application.decision.is_some()
         && application.holder_role.is_some()
 }

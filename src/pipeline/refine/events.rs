@@ -21,10 +21,9 @@ use crate::domain::contract::{EventType, Field, RepaymentEvent};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::marks::Marks;
-use crate::domain::money::Sen;
 use crate::domain::rules::events::{Reuse, check_event, reuse};
 use crate::domain::rules::field::read_event;
-use crate::domain::rules::{Code, RulePolicy, l007};
+use crate::domain::rules::{Code, RulePolicy, is_summable, l007};
 use crate::error::Result;
 use crate::pipeline::decode::Fault;
 
@@ -78,7 +77,7 @@ impl Records for Events {
         for (field, text) in [(Field::AccountRef, event.account_ref), (Field::EventId, event.event_id)] {
             findings.extend(text.and_then(|text| l007(field, text)));
         }
-        judge.policy.apply_where(&mut findings, is_storable(&event));
+        judge.policy.apply_where(&mut findings, || is_storable(&event));
         judge.totals.add_event(&event);
         let named = event.account_ref.filter(|_| !findings.iter().any(|f| breaks_reference(f)));
         if judge.weigh(record_no, row, event.account_ref, findings)? {
@@ -111,7 +110,7 @@ fn is_storable(event: &RepaymentEvent<'_>) -> bool {
         && event.account_ref.is_some()
         && event.event_type.is_some()
         && event.value_date.is_some()
-        && (!moves || event.amount.is_some_and(Sen::is_positive))
+        && (!moves || event.amount.is_some_and(|sen| sen.is_positive() && is_summable(sen)))
 }
 
 /// Stages a chunk.

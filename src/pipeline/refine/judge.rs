@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::chunk::Chunk;
 use super::events::EventChunk;
+use super::imputed::Imputed;
 use super::ledger::Ledger;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
@@ -17,7 +18,7 @@ use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{Terms, spec};
+use crate::domain::contract::{Terms, impute, spec, supplied};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms};
@@ -43,6 +44,7 @@ pub struct Reading {
     pub money: MoneyForms,
     /// What the rows of a book say together; absent for other datasets.
     pub book: Option<Book>,
+    pub imputed: Imputed,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
@@ -73,6 +75,7 @@ pub struct Judge<'a> {
     ledger: Ledger,
     pub totals: Totals,
     money: MoneyForms,
+    imputed: Imputed,
 }
 
 impl<'a> Judge<'a> {
@@ -93,6 +96,7 @@ impl<'a> Judge<'a> {
             ledger: Ledger::default(),
             totals: Totals::default(),
             money: MoneyForms::default(),
+            imputed: Imputed::default(),
         }
     }
 
@@ -108,14 +112,20 @@ impl<'a> Judge<'a> {
     ) -> Result<Reading, Fault> {
         let contract = spec::contract(self.batch.dataset);
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
-        let done =
-            decode::for_each_row(&source, contract, self.batch.envelope.format, limits, |record_no, row| {
-                self.ledger.received += 1;
-                match row {
-                    Ok(row) => records.record(&mut self, record_no, &row),
-                    Err(error) => self.unreadable(record_no, &error),
+        let constants = self.terms.constants_of(self.batch.dataset);
+        let format = self.batch.envelope.format;
+        let visit = |record_no, row: Result<Row<'_>, RowError>| {
+            self.ledger.received += 1;
+            match row {
+                Ok(mut row) => {
+                    impute(&mut row, &constants);
+                    self.imputed.add(row.imputed());
+                    records.record(&mut self, record_no, &row)
                 }
-            });
+                Err(error) => self.unreadable(record_no, &error),
+            }
+        };
+        let done = decode::for_each_row(&source, contract, supplied(&constants), format, limits, visit);
         let file_fault = match done {
             Ok(_) => None,
             Err(Fault::File { code, detail }) => Some(Finding::whole(code).with_detail(detail)),
@@ -127,8 +137,8 @@ impl<'a> Judge<'a> {
         if let Some(frame) = self.rejects.take().map_err(|error| Fault::Ours(error.to_string()))? {
             self.send(Output::Rejects(frame))?;
         }
-        let Judge { ledger, totals, money, .. } = self;
-        Ok(Reading { ledger, totals, money, book: records.finish()?, file_fault })
+        let Judge { ledger, totals, money, imputed, .. } = self;
+        Ok(Reading { ledger, totals, money, book: records.finish()?, imputed, file_fault })
     }
 
     /// An empty list for the findings of the next record; [`Judge::weigh`] takes it back.

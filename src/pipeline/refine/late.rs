@@ -13,11 +13,16 @@ use super::tally::SAMPLES;
 use crate::db::staging;
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
-use crate::domain::rules::{Code, RowSetOutcome};
+use crate::domain::rules::{Code, RowSetOutcome, RulePolicy};
 use crate::error::Result;
 
 /// Settles all late findings: counts them, and takes out of staging what is rejected or repeats another record.
-pub async fn settle(row_set: RowSetOutcome, ledger: &mut Ledger, stage: &mut Stage) -> Result<()> {
+pub async fn settle(
+    row_set: RowSetOutcome,
+    policy: &RulePolicy,
+    ledger: &mut Ledger,
+    stage: &mut Stage,
+) -> Result<()> {
     let RowSetOutcome { mut rejected, mut duplicates, mut warnings, .. } = row_set;
     let Contradicted { holders, identities } = std::mem::take(&mut stage.contradicted);
     if !holders.is_empty() {
@@ -29,11 +34,18 @@ pub async fn settle(row_set: RowSetOutcome, ledger: &mut Ledger, stage: &mut Sta
     if !identities.is_empty() {
         warnings.push(Marked { finding: Finding::whole(Code::I017), records: identities });
     }
+    let (rejected, warnings) = as_agreed(rejected.into_iter().chain(warnings), policy);
     warn(&warnings, ledger, stage).await?;
     for marked in &rejected {
         duplicates.remove_all(&marked.records);
     }
     take_out(&rejected, &duplicates, ledger, stage).await
+}
+
+/// What remains of the findings under the contributor's overrides: what rejects, and what only warns or holds.
+fn as_agreed(spoken: impl Iterator<Item = Marked>, policy: &RulePolicy) -> (Vec<Marked>, Vec<Marked>) {
+    let remains = |Marked { finding, records }| Some(Marked { finding: policy.apply(finding)?, records });
+    spoken.filter_map(remains).partition(|marked| marked.finding.rejects())
 }
 
 /// The given records and all staged ones of the same accounts.

@@ -27,7 +27,7 @@ impl Ledger {
     /// A record that its own findings reject. They are in the tally already.
     pub fn reject(&mut self, findings: &[Finding]) {
         self.rejected += 1;
-        self.rejected_by_identity += u64::from(findings.iter().any(is_identity_reject));
+        self.rejected_by_identity += u64::from(findings.iter().any(Finding::rejects_identity));
     }
 
     /// A record that stays, with its findings. They are in the tally already.
@@ -94,10 +94,6 @@ impl Ledger {
     pub fn warned_bits(&self) -> Vec<u8> {
         self.warned.to_bits(self.received)
     }
-}
-
-fn is_identity_reject(finding: &Finding) -> bool {
-    finding.rejects() && finding.code.as_str().starts_with('I')
 }
 
 fn late_sample(record_no: u64, account_ref: Option<&String>, finding: &Finding) -> Sample {

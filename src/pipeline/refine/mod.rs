@@ -7,6 +7,7 @@
 mod applications;
 mod chunk;
 mod events;
+mod imputed;
 mod judge;
 mod late;
 mod ledger;

@@ -74,6 +74,7 @@ impl Records for Snapshots<'_> {
         let checked = check_identity(&record, &identity, &mut findings);
         check_row(&record, &self.row, &mut findings);
         check_policy(&record, &self.row, &mut findings);
+        judge.policy.apply_to_record(&mut findings, &record, checked.is_some());
         judge.totals.add(&record);
         self.concentration.add(&record);
         if !judge.weigh(record_no, row, record.account_ref, findings)? {

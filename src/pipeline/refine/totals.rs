@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::contract::{AccountSnapshot, AccountStatus, Application, RepaymentEvent};
+use crate::domain::contract::{AccountSnapshot, AccountStatus, Application, Field, RepaymentEvent};
+use crate::domain::money::Sen;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
@@ -22,8 +23,13 @@ pub struct Totals {
 
 impl Totals {
     pub fn add(&mut self, record: &AccountSnapshot<'_>) {
-        self.sum_outstanding += record.outstanding.map_or(0, |sen| i128::from(sen.0));
-        self.sum_overdue += record.overdue.map_or(0, |sen| i128::from(sen.0));
+        // What a constant supplied is not in the file that was declared.
+        let sent = |field, amount: Option<Sen>| match record.imputed.contains(field) {
+            true => 0,
+            false => amount.map_or(0, |sen| i128::from(sen.0)),
+        };
+        self.sum_outstanding += sent(Field::Outstanding, record.outstanding);
+        self.sum_overdue += sent(Field::Overdue, record.overdue);
         if let Some(status) = record.status {
             self.counts[status as usize] += 1;
         }

@@ -9,6 +9,7 @@ use super::stage::Stage;
 use super::tally::Sample;
 use super::{applications, events, late};
 use crate::db::batches::{Batch, RuleCount};
+use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, MoneyUnit, Terms};
 use crate::domain::dates;
@@ -28,11 +29,13 @@ pub struct Judgement {
     pub warned: Vec<u8>,
     /// How mild the rules were.
     pub policy: RulePolicy,
+    /// Under which overrides and with how many constants.
+    pub leniency: Leniency,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, book, file_fault } = reading;
+    let Reading { mut ledger, totals, money, book, imputed, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
     let mut fullest = Vec::new();
     match (batch.dataset, book) {
@@ -40,7 +43,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         (Dataset::Application, _) => applications::settle(batch, &policy, &mut ledger, stage).await?,
         (Dataset::AccountSnapshot, Some(Book { row_set, concentration })) => {
             fullest = concentration.fullest();
-            late::settle(row_set, &mut ledger, stage).await?;
+            late::settle(row_set, &policy, &mut ledger, stage).await?;
         }
         (Dataset::AccountSnapshot, None) => return Err(Error::Internal("a book was read as none".into())),
     }
@@ -59,8 +62,14 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
     let file_findings = match file_fault {
+        // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
-        None => check_file(&facts, &Declared::from(&batch.envelope), terms, received_on(batch)),
+        None => {
+            let declared = Declared::from(&batch.envelope);
+            let mut findings = check_file(&facts, &declared, terms, received_on(batch));
+            policy.apply_to(&mut findings);
+            findings
+        }
     };
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
@@ -77,8 +86,12 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts, totals.payments_late),
         warned: ledger.warned_bits(),
-        policy,
         reason: reason(&file_findings),
+        leniency: Leniency {
+            softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
+            imputed: imputed.to_json(),
+        },
+        policy,
     })
 }
 

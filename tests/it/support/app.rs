@@ -10,12 +10,14 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{NaiveDate, TimeDelta};
+use etrplus::access::agreement::{Agreements, NewConstant, NewOverride, Operator};
 use etrplus::access::registry::{NewClient, NewContributor, NewCredential, Registry};
 use etrplus::access::{Scope, TokenIssuer};
 use etrplus::app::{App, AppState};
 use etrplus::clock::Clock;
 use etrplus::config::Config;
-use etrplus::domain::contract::Terms;
+use etrplus::domain::contract::{Dataset, Field, Terms};
+use etrplus::domain::rules::{Code, Effect};
 use etrplus::http::router;
 use etrplus::ids::ContributorId;
 use etrplus::jobs::{Wake, runner};
@@ -111,6 +113,38 @@ impl TestApp {
         let new = NewContributor { slug: slug.into(), name: slug.to_uppercase(), terms };
         let contributor = self.registry().ensure_contributor(&new).await.unwrap();
         self.client(slug, Some(contributor), &[Scope::BatchesWrite, Scope::BatchesRead], &[]).await
+    }
+
+    /// An operator of the bureau; stories about four eyes have two.
+    pub async fn operator(&self, name: &str) -> Caller {
+        self.client(name, None, &[Scope::Admin], &[]).await
+    }
+
+    /// Two operators make a rule milder for a contributor, until June 2027.
+    pub async fn soften(&self, slug: &str, code: Code, effect: Effect) {
+        let new = NewOverride {
+            code,
+            effect,
+            reason: "agreed for a story of the tests".into(),
+            starts_on: None,
+            expires_on: "2027-06-30".parse().unwrap(),
+        };
+        let [asks, agrees] = ["one", "two"].map(Operator::cli);
+        let asked = self.agreements(&asks).request_override(slug, &new).await.unwrap();
+        self.agreements(&agrees).approve_override(asked.agreed.override_id).await.unwrap();
+    }
+
+    /// Two operators let a constant stand in for a field of a contributor's dataset.
+    pub async fn impute(&self, slug: &str, dataset: Dataset, field: Field, value: &str) {
+        let reason = "agreed for a story of the tests".into();
+        let new = NewConstant { dataset, field, value: value.into(), reason };
+        let [asks, agrees] = ["one", "two"].map(Operator::cli);
+        let asked = self.agreements(&asks).request_constant(slug, &new).await.unwrap();
+        self.agreements(&agrees).approve_constant(asked.constant_id).await.unwrap();
+    }
+
+    pub fn agreements<'a>(&'a self, operator: &'a Operator) -> Agreements<'a> {
+        Agreements { db: &self.app.db, clock: &self.app.clock, operator }
     }
 
     pub async fn risk_engine(&self) -> Caller {

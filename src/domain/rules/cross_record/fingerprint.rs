@@ -208,6 +208,8 @@ fn write_facts(record: &AccountSnapshot<'_>, buffer: &mut Vec<u8>) {
         contributor_dispute,
         listing_requested,
         evidence_ref,
+        // A constant is the same in every row that has it.
+        imputed: _,
     } = record;
     write_present!(
         buffer,

@@ -98,6 +98,7 @@ fn read_fields<'a>(cells: &mut Cells<'a, '_, '_>) -> AccountSnapshot<'a> {
         evidence_ref: cells.text(Field::EvidenceRef),
         status_date_defaulted: false,
         unreadable: FieldSet::EMPTY,
+        imputed: cells.row.imputed(),
     };
     record.unreadable = cells.unreadable;
     record

@@ -70,7 +70,8 @@ fn read_csv<T>(
     let terms = Terms::default();
     let forms = MoneyForms::default();
     let context = FieldContext { terms: &terms, money, money_forms: &forms };
-    let header = CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, row.iter().map(|(name, _)| *name)).unwrap();
+    let header =
+        CsvHeader::read(&spec::ACCOUNT_SNAPSHOT, FieldSet::EMPTY, row.iter().map(|(name, _)| *name)).unwrap();
     let record: ::csv::StringRecord = row.iter().map(|(_, value)| *value).collect();
     let cells = header.fill(&record).unwrap();
     let mut findings = Vec::new();

@@ -1,6 +1,8 @@
 //! What requests and answers look like, for the OpenAPI document. A test sends every request of them and compares
 //! every answer with its documented shape. The person is made up.
 
+pub mod operations;
+
 use serde_json::{Value, json};
 
 pub const BATCH_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e";

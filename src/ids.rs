@@ -50,6 +50,10 @@ uuid_id!(
 );
 uuid_id!(JobId);
 uuid_id!(
+    /// A dataset that a contributor owes for a period.
+    ObligationId
+);
+uuid_id!(
     /// A rule that is milder for one contributor for a while.
     OverrideId
 );

@@ -10,7 +10,7 @@ use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, Mode};
 use crate::domain::envelope::Envelope;
 use crate::error::{Error, Result};
-use crate::ids::{BatchId, ClientId, ContributorId, JobId};
+use crate::ids::{BatchId, ClientId, ContributorId, JobId, ObligationId};
 
 /// One row of `batches`, typed.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Batch {
     pub rejects_key: Option<String>,
     pub hold_explanation: Option<String>,
     pub failure: Option<String>,
+    /// What it was sent for, where its period is owed and it counts for that.
+    pub obligation_id: Option<ObligationId>,
     /// The batch that took this one's place.
     pub superseded_by: Option<BatchId>,
 }
@@ -52,7 +54,10 @@ macro_rules! batch_columns {
          content_type, content_encoding, stored_encoding, object_key, sha256, received_bytes, receipt, created_at, \
          received_at, settled_at, published_at, received_records, accepted_records, rejected_records, \
          duplicate_records, unprocessed_records, warned_records, totals, rules_version, rejects_key, \
-         hold_explanation, failure, superseded_by"
+         hold_explanation, failure, superseded_by, \
+         (SELECT obligation_id FROM obligations o WHERE o.contributor_id = batches.contributor_id \
+            AND o.dataset = batches.dataset AND o.period_end = batches.period_end \
+            AND (batches.mode <> 'DELTA' OR batches.dataset <> 'account_snapshot')) AS obligation_id"
     };
 }
 
@@ -89,6 +94,7 @@ struct BatchRow {
     rejects_key: Option<String>,
     hold_explanation: Option<String>,
     failure: Option<String>,
+    obligation_id: Option<ObligationId>,
     superseded_by: Option<BatchId>,
 }
 
@@ -124,6 +130,7 @@ impl TryFrom<BatchRow> for Batch {
             rejects_key: row.rejects_key,
             hold_explanation: row.hold_explanation,
             failure: row.failure,
+            obligation_id: row.obligation_id,
             superseded_by: row.superseded_by,
         })
     }
@@ -232,6 +239,8 @@ pub struct ReceptionOutcome {
     /// A FULL or REPLACE of the same period that is not settled.
     pub in_flight: Option<BatchId>,
     pub received: bool,
+    /// What it was sent for, as in [`Batch`].
+    pub obligation_id: Option<ObligationId>,
 }
 
 /// Acknowledges a submission (transaction B): state, receipt, job, lineage, transition and audit in one
@@ -269,7 +278,9 @@ pub async fn receive_in_tx(connection: &mut PgConnection, r: &Reception<'_>) -> 
             SELECT $7, $9, 'client', 'batch.receive', 'batch', batch_id::text, 'done',
                    jsonb_build_object('sha256', encode($3, 'hex'), 'bytes', $4) FROM moved)
         SELECT (SELECT batch_id FROM earlier) AS same_bytes, (SELECT batch_id FROM flying) AS in_flight,
-               EXISTS (SELECT FROM moved) AS received",
+               EXISTS (SELECT FROM moved) AS received,
+               (SELECT obligation_id FROM obligations WHERE contributor_id = $2 AND dataset = $12
+                  AND period_end = $13 AND ($11 OR dataset <> 'account_snapshot')) AS obligation_id",
     )
     .bind(r.id)
     .bind(r.contributor_id)

@@ -4,6 +4,7 @@
 //! set of rows), then [`profile`] (what a risk engine is told about a person).
 
 pub mod batch;
+pub mod calendar;
 pub mod contract;
 pub mod dates;
 pub mod envelope;
@@ -13,5 +14,6 @@ pub mod history;
 pub mod identity;
 pub mod marks;
 pub mod money;
+pub mod obligations;
 pub mod profile;
 pub mod rules;

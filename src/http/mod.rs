@@ -2,6 +2,7 @@
 
 mod auth;
 mod batches;
+mod calendar;
 mod catalogue;
 mod connection;
 mod dates;
@@ -14,6 +15,7 @@ mod health;
 mod layers;
 mod limits;
 mod metrics;
+mod obligations;
 mod openapi;
 mod operations;
 mod pace;
@@ -22,6 +24,7 @@ pub mod problem;
 mod profiles;
 mod rejects;
 pub mod routes;
+mod rule_page;
 mod schedules;
 mod server;
 mod tokens;
@@ -79,6 +82,9 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
         .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
+        .scoped(Scope::BatchesRead, routes!(obligations::list_obligations))
+        .scoped(Scope::BatchesRead, routes!(obligations::find_obligation))
+        .scoped(Scope::BatchesRead, routes!(calendar::list_holidays))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
@@ -92,6 +98,10 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::constants::revoke_constant))
         .scoped(Scope::Admin, routes!(schedules::list_schedules))
         .scoped(Scope::Admin, routes!(schedules::run_schedule))
+        .scoped(Scope::Admin, routes!(obligations::list_all_obligations))
+        .scoped(Scope::Admin, routes!(obligations::waive_obligation))
+        .scoped(Scope::Admin, routes!(calendar::put_holiday))
+        .scoped(Scope::Admin, routes!(calendar::find_reporting, calendar::put_reporting))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::db::{batches, jobs, schedules};
+use crate::db::{batches, jobs, obligations, schedules};
 use crate::domain::batch::State;
+use crate::domain::calendar;
+use crate::domain::contract::Dataset;
 use crate::error::Result;
 
 /// How old a gauge may be.
@@ -31,6 +33,12 @@ async fn update(app: &App) -> Result<()> {
     for state in State::ALL {
         let count = counts.iter().find(|(word, _)| word == state.as_str()).map_or(0, |(_, count)| *count);
         metrics::gauge!("etr_batches", "state" => state.as_str()).set(count as f64);
+    }
+    metrics::gauge!("etr_calendar_days_left").set(calendar::days_left(app.clock.today()) as f64);
+    let missing = obligations::count_missing(&app.db.system).await?;
+    for dataset in Dataset::ALL {
+        let count = missing.iter().find(|(word, _)| word == dataset.as_str()).map_or(0, |(_, count)| *count);
+        metrics::gauge!("etr_obligations_late", "dataset" => dataset.as_str()).set(count as f64);
     }
     for schedule in schedules::list(&app.db.system).await? {
         let failing = if schedule.last_error.is_some() { 1.0 } else { 0.0 };

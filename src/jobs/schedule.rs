@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{parking, sweep, unopened};
+use crate::pipeline::{obligations, parking, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -46,6 +46,16 @@ pub const SCHEDULE: &[Scheduled] = &[
         name: "find_unopened_applications",
         every: Duration::from_secs(3600),
         run: |app| async move { unopened::find(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: obligations::OPEN_OBLIGATIONS,
+        every: Duration::from_secs(3600),
+        run: |app| async move { obligations::open(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "find_late_obligations",
+        every: Duration::from_secs(600),
+        run: |app| async move { obligations::find_late(&app).await }.boxed(),
     },
 ];
 

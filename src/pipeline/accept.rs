@@ -16,7 +16,7 @@ use crate::domain::batch::State;
 use crate::domain::contract::Mode;
 use crate::domain::envelope::Envelope;
 use crate::error::{Error, Result};
-use crate::ids::{BatchId, ClientId, ContributorId, JobId};
+use crate::ids::{BatchId, ClientId, ContributorId, JobId, ObligationId};
 use crate::privacy::random;
 use crate::store::{StorageKey, Upload};
 
@@ -187,7 +187,7 @@ where
     if !same {
         return Err(Error::unprocessable(
             "idempotency-key-reused",
-            "this Idempotency-Key belongs to a submission with other content or another envelope; send new content under a new key",
+            "this Idempotency-Key belongs to a submission with other content or another envelope; send new content under a new key (F012)",
         ));
     }
     Ok(Accepted::Replayed(batch))
@@ -305,21 +305,23 @@ async fn acknowledge(
         alone_in_period: matches!(envelope.mode, Mode::Full | Mode::Replace),
     };
     let committed = answered(commit_reception(app, submission, new, &reception)).await;
-    if let Err(error) = committed {
-        // The answer to COMMIT may have been lost: what the database says now is the truth.
-        let found = answered(batches::find_by_key(&app.db.system, new.client_id, &new.idempotency_key)).await;
-        if let Ok(Some((batch, _))) = found
-            && batch.id == new.id
-            && batch.state != State::Receiving
-        {
-            return Ok(batch);
+    let obligation_id = match committed {
+        Ok(obligation_id) => obligation_id,
+        Err(error) => {
+            // The answer to COMMIT may have been lost: what the database says now is the truth.
+            let found =
+                answered(batches::find_by_key(&app.db.system, new.client_id, &new.idempotency_key)).await;
+            return match found {
+                Ok(Some((batch, _))) if batch.id == new.id && batch.state != State::Receiving => Ok(batch),
+                _ => Err(error),
+            };
         }
-        return Err(error);
-    }
+    };
     app.wake.work();
     metrics::counter!("etr_batches_received_total", "dataset" => envelope.dataset.as_str()).increment(1);
     metrics::counter!("etr_received_bytes_total").increment(received_bytes);
-    Ok(received_batch(submission, new, digests, received_bytes, receipt, received_at))
+    let batch = received_batch(submission, new, digests, received_bytes, receipt, received_at);
+    Ok(Batch { obligation_id, ..batch })
 }
 
 /// The batch as transaction B left it; spares a look-up.
@@ -359,15 +361,17 @@ fn received_batch(
         hold_explanation: None,
         failure: None,
         superseded_by: None,
+        obligation_id: None,
     }
 }
 
+/// Commits transaction B; says which obligation the batch was sent for.
 async fn commit_reception(
     app: &App,
     submission: &Submission,
     new: &NewBatch,
     reception: &Reception<'_>,
-) -> Result<()> {
+) -> Result<Option<ObligationId>> {
     let mut tx = app.db.system.begin().await?;
     for lock in look_back_locks(reception) {
         crate::db::advisory_lock_in_tx(&mut tx, lock).await?;
@@ -396,7 +400,7 @@ async fn commit_reception(
         fixes::link_in_tx(&mut tx, submission, new, fixed, reception.received_at).await?;
     }
     tx.commit().await?;
-    Ok(())
+    Ok(outcome.obligation_id)
 }
 
 /// What two submissions must not do at once: the same bytes, or two whole books for one period.

@@ -27,6 +27,7 @@ pub mod accept;
 pub mod decode;
 pub mod fixes;
 pub mod lifecycle;
+pub mod obligations;
 pub mod pack;
 pub mod parking;
 pub mod refine;

@@ -106,6 +106,12 @@ impl Api {
         self.send(::http::Request::get(path).body(Body::empty()).unwrap()).await
     }
 
+    async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = ::http::Request::get(path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
     async fn get_as(&self, token: &str, path: &str) -> Answer {
         let request = ::http::Request::get(path).header("authorization", format!("Bearer {token}"));
         self.send(request.body(Body::empty()).unwrap()).await
@@ -291,8 +297,14 @@ async fn keys_and_metadata_are_public_and_agree() {
 async fn rules_contract_and_limits_are_data() {
     let api = Api::start().await;
     let rules = api.get("/v1/rules").await.json();
-    assert!(rules["rules"].as_array().is_some_and(|rules| rules.len() > 50));
-    assert_eq!(api.get("/v1/rules/X007").await.json()["code"], "X007");
+    assert_eq!(rules["rules"].as_array().map(Vec::len), Some(141));
+    let asked = api.get("/v1/rules?family=P&dataset=account_snapshot").await.json();
+    assert_eq!(asked["rules"].as_array().map(Vec::len), Some(19));
+    assert_eq!(api.get("/v1/rules?family=Q").await.status, 400);
+    let rule = api.get("/v1/rules/X007").await;
+    assert_eq!(rule.json()["code"], "X007");
+    assert_eq!(rule.json()["example"]["breaks"]["rows"][0]["dpd"], 12);
+    assert_eq!(rule.json()["base_records"]["account_snapshot"]["dpd"], 0);
     assert_eq!(api.get("/v1/rules/X999").await.status, 404);
     for dataset in ["account_snapshot", "repayment_event", "application"] {
         let schema = api.get(&format!("/v1/datasets/{dataset}/schema")).await;
@@ -303,6 +315,25 @@ async fn rules_contract_and_limits_are_data() {
     assert_eq!(api.get("/v1/datasets/salaries/schema").await.status, 404);
     let limits = api.get("/v1/limits").await.json();
     assert_eq!(limits["request"]["max_seconds"], 1, "what is told is what is configured");
+}
+
+#[tokio::test]
+async fn a_rule_is_a_page_for_people_and_is_fetched_once() {
+    let api = Api::start().await;
+    let page = api.get_with("/v1/rules/X007", &[("accept", "text/html,*/*;q=0.8")]).await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert_eq!(page.header("vary"), "accept");
+    for part in ["Overdue amount and days past due disagree", "Amaun tertunggak", "dpd: 12, overdue: 0"] {
+        assert!(page.text().contains(part), "{part}");
+    }
+    assert!(!page.text().contains("<script") && !page.text().contains("://"), "{}", page.text());
+
+    for path in ["/v1/rules", "/v1/rules/X007"] {
+        let tag = api.get(path).await.header("etag").to_owned();
+        assert_ne!(tag, page.header("etag"), "data and page are two things");
+        let again = api.get_with(path, &[("if-none-match", &tag)]).await;
+        assert_eq!((again.status, again.text()), (304, String::new()), "{path}");
+    }
 }
 
 #[tokio::test]

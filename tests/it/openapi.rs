@@ -278,6 +278,7 @@ struct Stage {
     caller: Caller,
     published: String,
     held: String,
+    obligation: String,
     overrides: BTreeMap<&'static str, String>,
     constants: BTreeMap<&'static str, String>,
 }
@@ -297,8 +298,10 @@ impl Stage {
         let held = held.id().to_owned();
         // A worker has run everything once.
         schedule::run_due(&eyes.app).await.unwrap();
+        let owed = caller.get("/v1/obligations").await.expect(200).json();
+        let obligation = owed["items"][0]["id"].as_str().unwrap().to_owned();
         let (overrides, constants) = agreements(&eyes).await;
-        Stage { eyes, caller, published, held, overrides, constants }
+        Stage { eyes, caller, published, held, obligation, overrides, constants }
     }
 
     /// What an operation is shown with: its path with things that are there.
@@ -306,6 +309,7 @@ impl Stage {
         let operation = example.operation_id.as_str();
         let batch = self.batch_for(operation).await;
         let mut path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
+        path = path.replace("5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f", &self.obligation);
         path = path.replace("/contributors/acme/", "/contributors/documented/");
         if let Some(id) = self.overrides.get(operation) {
             path = path.replace("5b0f9a52-4f7e-4c44-9d0a-6a2f6a0c1e01", id);

@@ -43,9 +43,16 @@ const CONDITIONAL: &[Conditional] = conditional![
     SettlementType settlement_type when settled,
 ];
 
-/// How many conditional fields a row should carry, given what it says of itself.
-pub fn expected_conditional_fields(record: &AccountSnapshot<'_>) -> u32 {
-    CONDITIONAL.iter().map(|conditional| u32::from((conditional.expected)(record))).sum()
+/// How many conditional fields a row should carry, given what it says of itself, and how many of these it does not.
+pub fn expected_and_missing(record: &AccountSnapshot<'_>) -> (u32, u32) {
+    let (mut expected, mut missing) = (0, 0);
+    for conditional in CONDITIONAL {
+        if (conditional.expected)(record) {
+            expected += 1;
+            missing += u32::from(!(conditional.present)(record));
+        }
+    }
+    (expected, missing)
 }
 
 /// The conditional fields that a row should carry and does not, in the order of the contract.
@@ -99,11 +106,12 @@ mod tests {
             status: Some(AccountStatus::Active),
             ..AccountSnapshot::default()
         };
-        assert_eq!(expected_conditional_fields(&bare), 7);
+        assert_eq!(expected_and_missing(&bare), (7, 7));
         assert_eq!(missing(&bare).len(), 7);
 
         let fuller = AccountSnapshot { instalments_total: Some(12), instalments_paid: Some(3), ..bare };
         assert_eq!(missing(&fuller).len(), 5);
+        assert_eq!(expected_and_missing(&fuller), (7, 5));
         assert!(!missing(&fuller).contains(&Field::InstalmentsTotal));
     }
 
@@ -117,6 +125,6 @@ mod tests {
 
     #[test]
     fn a_row_that_says_nothing_of_its_kind_is_expected_to_carry_nothing() {
-        assert_eq!(expected_conditional_fields(&AccountSnapshot::default()), 0);
+        assert_eq!(expected_and_missing(&AccountSnapshot::default()), (0, 0));
     }
 }

@@ -181,10 +181,10 @@ pub fn e006(event: &RepaymentEvent<'_>, account: &EventAccount) -> Option<Findin
         .then(|| Finding::at(Code::E006, Field::EventType))
 }
 
-/// E007: more is paid than is owed. Asked only of what the newest snapshot has not seen.
+/// E007: more is paid than is owed. Asked only of what the newest snapshot has not seen, and not of what E006 refuses.
 pub fn e007(event: &RepaymentEvent<'_>, account: &EventAccount) -> Option<Finding> {
-    let after_snapshot = event.value_date? > account.as_of_date;
-    (event.event_type?.is_payment() && after_snapshot && event.amount? > account.outstanding)
+    let unseen = event.value_date? > account.as_of_date && e006(event, account).is_none();
+    (event.event_type?.is_payment() && unseen && event.amount? > account.outstanding)
         .then(|| Finding::at(Code::E007, Field::Amount))
 }
 

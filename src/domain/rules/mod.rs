@@ -31,9 +31,12 @@ pub mod identity;
 mod policy;
 mod policy_content;
 
-pub use catalogue::{RULES, RULES_VERSION, Rule, RuleView, Text, rule};
+pub use catalogue::{
+    Example, ExampleStep, ExampleSubmission, ExampleTerms, Family, RULES, RULES_VERSION, Rule, RuleView,
+    Text, base_record, example, rule,
+};
 pub use code::{Code, Level};
-pub use completeness::{expected_conditional_fields, missing_conditional_fields};
+pub use completeness::{expected_and_missing, missing_conditional_fields};
 pub use cross_field::{Check, ROW_RULES, RowContext, RowRule, check_row};
 pub use cross_record::{RowSet, RowSetOutcome, Spill};
 pub use file::{

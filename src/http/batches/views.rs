@@ -16,7 +16,7 @@ use crate::domain::rules::{Code, Softened, rule};
 use crate::error::{Error, Result};
 use crate::http::dates;
 use crate::http::page::Limit;
-use crate::ids::BatchId;
+use crate::ids::{BatchId, ObligationId};
 use crate::pipeline::refine::Sample;
 
 /// A batch and where it stands.
@@ -43,6 +43,9 @@ pub struct BatchView {
     pub rules_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<BatchId>,
+    /// What it was sent for, where its period is owed: see /v1/obligations/{obligation_id}.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obligation_id: Option<ObligationId>,
     /// The batch that took this one's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<BatchId>,
@@ -81,6 +84,7 @@ impl From<&Batch> for BatchView {
             idempotency_key: batch.idempotency_key.clone(),
             rules_version: batch.rules_version.clone(),
             replaces: batch.envelope.replaces,
+            obligation_id: batch.obligation_id,
             superseded_by: batch.superseded_by,
             fixes: batch.envelope.fixes,
             links: Links {

@@ -216,6 +216,16 @@ pub fn rule() -> Value {
     })
 }
 
+/// The rule as it is told by itself.
+pub fn rule_with_example() -> Value {
+    let mut rule = rule();
+    rule["example"] = json!({
+        "breaks": { "dataset": "account_snapshot", "rows": [{ "dpd": 12, "overdue": 0 }] },
+        "passes": { "dataset": "account_snapshot", "rows": [{ "dpd": 12, "overdue": 10_000 }] },
+    });
+    rule
+}
+
 pub fn rules() -> Value {
     json!({ "version": "2026.11.2", "rules": [rule()] })
 }
@@ -225,6 +235,68 @@ pub fn schema() -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "account_snapshot",
         "type": "object",
+    })
+}
+
+pub const OBLIGATION_ID: &str = "5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f";
+
+pub fn obligation() -> Value {
+    json!({
+        "id": OBLIGATION_ID,
+        "contributor": "documented",
+        "dataset": "account_snapshot",
+        "period_end": "2026-10-31",
+        "due_on": "2026-11-06",
+        "calendar_state": "KUL",
+        "state": "LATE",
+        "days_late": 4,
+        "batch_id": BATCH_ID,
+        "received_at": "2026-11-10T02:03:04Z",
+        "found_late_at": "2026-11-06T16:02:00Z",
+        "waiver": null,
+    })
+}
+
+pub fn obligations() -> Value {
+    json!({ "items": [obligation()], "next_cursor": "IjAxOTM2ZjVlLTdjMWEtN2MzZS05YjFlLTJmNmQwYzFhNGI1ZSIB" })
+}
+
+pub fn waiver() -> Value {
+    json!({ "reason": "The core system is being replaced this month." })
+}
+
+pub fn waived_obligation() -> Value {
+    let mut waived = obligation();
+    waived["state"] = json!("WAIVED");
+    waived["days_late"] = Value::Null;
+    waived["waiver"] = json!({ "at": "2026-11-09T01:00:00Z", "reason": waiver()["reason"] });
+    waived
+}
+
+pub fn holidays() -> Value {
+    json!({
+        "state": "KUL",
+        "year": 2026,
+        "complete": true,
+        "weekend": ["SATURDAY", "SUNDAY"],
+        "holidays": [
+            { "day": "2026-11-08", "name": "Deepavali", "basis": "announced" },
+            { "day": "2026-11-09", "name": "Deepavali, day off in its place", "basis": "computed" },
+        ],
+    })
+}
+
+pub fn holiday_request() -> Value {
+    json!({ "day": "2026-12-04", "kind": "HOLIDAY", "states": ["KUL", "PJY", "SGR"], "name": "Declared public holiday" })
+}
+
+pub fn reporting() -> Value {
+    json!({
+        "calendar_state": "SGR",
+        "cadences": {
+            "account_snapshot": { "cadence": "MONTHLY", "starts_on": "2026-11-01" },
+            "repayment_event": { "cadence": "NONE", "starts_on": "2026-11-01" },
+        },
     })
 }
 

@@ -1,5 +1,6 @@
 //! From a reading to a verdict: row-set rules, file rules, counts, and where the batch goes.
 
+use chrono::NaiveDate;
 use serde_json::json;
 
 use super::judge::Reading;
@@ -9,6 +10,7 @@ use super::stage::Stage;
 use super::tally::Sample;
 use super::{applications, events, late};
 use crate::db::batches::{Batch, RuleCount};
+use crate::db::obligations;
 use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, MoneyUnit, Terms};
@@ -57,6 +59,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         sum_overdue: totals.sum_overdue,
         sum_amount: totals.sum_amount,
         count_by_status: totals.count_by_status(),
+        due_on: due_on(batch, stage).await?,
         fullest,
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
@@ -110,7 +113,14 @@ fn count(facts: &FileFacts, state: State, ledger: &Ledger) -> Counts {
     }
 }
 
-fn received_on(batch: &Batch) -> chrono::NaiveDate {
+/// When the obligation is due that the batch was sent for.
+async fn due_on(batch: &Batch, stage: &mut Stage) -> Result<Option<NaiveDate>> {
+    let Some(id) = batch.obligation_id else { return Ok(None) };
+    let obligation = obligations::find(&mut *stage.connection, id).await?;
+    Ok(obligation.and_then(|obligation| obligation.facts.due_for_another()))
+}
+
+fn received_on(batch: &Batch) -> NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
 }
 

@@ -14,6 +14,7 @@ mod application;
 mod cross_field;
 mod cross_record;
 mod event;
+mod example;
 mod field;
 mod file;
 mod history;
@@ -21,6 +22,7 @@ mod identity;
 mod policy;
 mod view;
 
+pub use example::{Example, ExampleStep, ExampleSubmission, ExampleTerms, base_record, example};
 pub use view::{RuleView, Text};
 
 /// The version of the rules as a whole. Every verdict names it; it changes with any rule that could change
@@ -32,6 +34,21 @@ const LAUNCH: NaiveDate = match NaiveDate::from_ymd_opt(2026, 11, 24) {
     Some(day) => day,
     None => panic!("a day of the calendar"),
 };
+
+/// What a rule looks at, by the letter of its code: file (F), value (V), identity (I), cross-field (X), row set (S),
+/// past (P), event (E), application (A), law (L).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+pub enum Family {
+    F,
+    V,
+    I,
+    X,
+    S,
+    P,
+    E,
+    A,
+    L,
+}
 
 /// A rule's entry in the catalogue. Severity and level belong to the code itself.
 #[derive(Clone, Copy, Debug)]
@@ -104,9 +121,19 @@ pub fn rule(code: Code) -> &'static Rule {
 }
 
 impl Rule {
-    /// The letter of the rule's family, such as X.
-    pub fn family(&self) -> &'static str {
-        &self.code.as_str()[..1]
+    /// The family that the code's letter names.
+    pub fn family(&self) -> Family {
+        match self.code.as_str().as_bytes()[0] {
+            b'F' => Family::F,
+            b'V' => Family::V,
+            b'I' => Family::I,
+            b'X' => Family::X,
+            b'S' => Family::S,
+            b'P' => Family::P,
+            b'E' => Family::E,
+            b'A' => Family::A,
+            _ => Family::L,
+        }
     }
 
     /// The datasets whose batches the rule looks at.
@@ -121,10 +148,10 @@ impl Rule {
             }
             (_, Code::V007 | Code::V008 | Code::V010 | Code::V015 | Code::I013 | Code::I015) => SNAPSHOTS,
             (_, Code::F019 | Code::V012 | Code::V013 | Code::V017 | Code::L009) => ABOUT_PERSONS,
-            ("F" | "V", _) | (_, Code::L003 | Code::L007) => Dataset::ALL,
-            ("I", _) => ABOUT_PERSONS,
-            ("E", _) => &[RepaymentEvent],
-            ("A", _) => &[Application],
+            (Family::F | Family::V, _) | (_, Code::L003) => Dataset::ALL,
+            (Family::I, _) => ABOUT_PERSONS,
+            (Family::E, _) => &[RepaymentEvent],
+            (Family::A, _) => &[Application],
             _ => SNAPSHOTS,
         }
     }

@@ -6,16 +6,16 @@ use super::*;
 use crate::domain::finding::Severity;
 
 /// Severities as `domain.md` 6.2 counts them, family by family: rules, R, W, W*.
-const FAMILIES_AS_AGREED: [(&str, [usize; 4]); 9] = [
-    ("F", [27, 20, 2, 5]),
-    ("V", [17, 12, 5, 0]),
-    ("I", [17, 12, 3, 2]),
-    ("X", [31, 22, 9, 0]),
-    ("S", [5, 3, 2, 0]),
-    ("P", [19, 7, 9, 3]),
-    ("E", [10, 6, 4, 0]),
-    ("A", [6, 4, 1, 1]),
-    ("L", [9, 6, 3, 0]),
+const FAMILIES_AS_AGREED: [(Family, [usize; 4]); 9] = [
+    (Family::F, [27, 20, 2, 5]),
+    (Family::V, [17, 12, 5, 0]),
+    (Family::I, [17, 12, 3, 2]),
+    (Family::X, [31, 22, 9, 0]),
+    (Family::S, [5, 3, 2, 0]),
+    (Family::P, [19, 7, 9, 3]),
+    (Family::E, [10, 6, 4, 0]),
+    (Family::A, [6, 4, 1, 1]),
+    (Family::L, [9, 6, 3, 0]),
 ];
 
 #[test]
@@ -28,7 +28,7 @@ fn the_catalogue_has_the_rules_that_were_agreed() {
         };
         let severities = [Severity::Reject, Severity::Warning, Severity::Hold];
         let counted = [of(None), of(Some(severities[0])), of(Some(severities[1])), of(Some(severities[2]))];
-        assert_eq!(counted, expected, "{family}");
+        assert_eq!(counted, expected, "{family:?}");
     }
 }
 
@@ -43,7 +43,7 @@ fn what_guards_persons_law_and_the_contract_stays_as_it_is() {
     for code in ["F020", "V005", "X007", "P004", "P010"] {
         assert!(rule(Code::parse(code).unwrap()).overridable, "{code}");
     }
-    assert!(RULES.iter().filter(|rule| rule.family() == "L").all(|rule| !rule.overridable));
+    assert!(RULES.iter().filter(|rule| rule.family() == Family::L).all(|rule| !rule.overridable));
 }
 
 #[test]

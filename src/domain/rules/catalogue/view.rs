@@ -1,8 +1,11 @@
 //! A rule as contributors see it.
 
-use chrono::NaiveDate;
+use std::collections::BTreeMap;
 
-use super::Rule;
+use chrono::NaiveDate;
+use serde_json::Value;
+
+use super::{Example, Rule, base_record, example};
 use crate::domain::contract::Dataset;
 use crate::domain::finding::Severity;
 use crate::domain::rules::Level;
@@ -36,6 +39,23 @@ pub struct RuleView {
     pub enabled_from: NaiveDate,
     /// The bureau may make the rule milder for one contributor, for a time.
     pub overridable: bool,
+    /// Asked for by itself, a rule comes with an example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<Example>,
+    /// The records that the rows of the example differ from, by dataset.
+    #[schema(value_type = Object)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub base_records: BTreeMap<Dataset, Value>,
+}
+
+impl RuleView {
+    /// The rule with its example.
+    pub fn with_example(rule: &Rule) -> RuleView {
+        let example = example(rule.code).cloned();
+        let datasets = example.iter().flat_map(Example::datasets);
+        let base_records = datasets.map(|dataset| (dataset, base_record(dataset))).collect();
+        RuleView { example, base_records, ..RuleView::from(rule) }
+    }
 }
 
 impl From<&Rule> for RuleView {
@@ -51,6 +71,8 @@ impl From<&Rule> for RuleView {
             remedy: Text { en: rule.remedy_en, ms: rule.remedy_ms },
             enabled_from: rule.enabled_from,
             overridable: rule.overridable,
+            example: None,
+            base_records: BTreeMap::new(),
         }
     }
 }

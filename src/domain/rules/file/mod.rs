@@ -115,6 +115,8 @@ pub struct FileFacts {
     pub sum_amount: i128,
     /// Over all readable records, rejected ones included.
     pub count_by_status: BTreeMap<AccountStatus, u64>,
+    /// The last day on which the batch would meet its obligation; none where nothing is owed, or not any more.
+    pub due_on: Option<NaiveDate>,
     /// Over all readable records, rejected ones included.
     pub fullest: Vec<Fullest>,
 }
@@ -138,7 +140,7 @@ pub fn envelope_findings(
     .collect()
 }
 
-/// The rules that need the whole body (F007 to F009, F018, F019, F024) and those about the declared period (F010, F011),
+/// The rules that need the whole body (F007 to F009, F018, F019, F024) and those about the declared period (F010, F011, F025),
 /// in the order of their codes. `today` is the business day of receipt, so that a replay gives the same verdict.
 ///
 /// Asked only of a body that was read to its end; where its amounts may be ringgit or sen, nothing else in it
@@ -156,6 +158,7 @@ pub fn check_file(facts: &FileFacts, declared: &Declared, terms: &Terms, today: 
     findings.extend(f018(facts, terms));
     findings.extend(f019(facts, terms));
     findings.extend(f024(facts));
+    findings.extend(f025(facts, today));
     findings
 }
 
@@ -252,6 +255,13 @@ pub fn f018(facts: &FileFacts, terms: &Terms) -> Option<Finding> {
 /// F019: no larger share of the records is rejected for its identifiers than agreed.
 pub fn f019(facts: &FileFacts, terms: &Terms) -> Option<Finding> {
     over_threshold(Code::F019, facts.rejected_by_identity, facts.received, terms.identity_threshold_bps)
+}
+
+/// F025: the batch comes no later than its obligation is due.
+pub fn f025(facts: &FileFacts, today: NaiveDate) -> Option<Finding> {
+    let due_on = facts.due_on?;
+    let days = (today - due_on).num_days();
+    (days > 0).then(|| Finding::whole(Code::F025).with_detail(format!("due on {due_on}, {days} days late")))
 }
 
 /// Compares a share with a threshold in basis points, exactly; the threshold itself is still allowed.

@@ -82,6 +82,8 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("jobs/wake.rs", "listens for notifications, which is a connection and no statement"),
     ("pipeline/fixes.rs", "takes part in transaction B"),
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
+    ("pipeline/parking.rs", "takes part in transaction C"),
+    ("pipeline/refine/posting.rs", "looks up inside transaction C or beside it"),
     ("pipeline/refine/publish.rs", "begins transaction C"),
     ("pipeline/refine/quarantine.rs", "takes the worker's connection and transaction C"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),

@@ -17,6 +17,17 @@ pub struct Marked {
     pub records: Marks,
 }
 
+impl Marked {
+    /// Adds a record to the set of its finding. A batch has as many different findings as there are rules and fields, so
+    /// the search is short.
+    pub fn add(all: &mut Vec<Marked>, finding: Finding, record_no: u64) {
+        match all.iter_mut().find(|marked| marked.finding == finding) {
+            Some(marked) => marked.records.set(record_no),
+            None => all.push(Marked { finding, records: [record_no].into_iter().collect() }),
+        }
+    }
+}
+
 impl Marks {
     pub fn set(&mut self, record_no: u64) {
         let word = (record_no / BITS) as usize;

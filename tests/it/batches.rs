@@ -176,16 +176,17 @@ async fn an_account_stays_with_its_holder() {
     let other = eyes.contributor("other", patient()).await;
     assert_eq!(eyes.judged(&sender, &Submission::ndjson(ndjson(&[account(1)]))).await.count("accepted"), 1);
 
-    // The same reference with somebody else's number, in a later batch.
-    let moved = ndjson(&[account_with(2, &json!({"account_ref": "ACC-000001"}))]);
+    // The same reference with somebody else's number and another account, in a later batch.
+    let another = json!({"account_ref": "ACC-000001", "opened_date": "2026-02-15"});
+    let moved = ndjson(&[account_with(2, &another)]);
     let report = eyes.judged(&sender, &Submission::ndjson(moved.clone())).await;
     assert_eq!(report.rules(), [("I015", 1)].into(), "{:#}", report.0);
     assert_eq!((report.count("accepted"), report.count("rejected")), (0, 1));
     assert_eq!(report.sample("I015")["account_ref"], "ACC-000001");
 
     // A joint holder who comes with the wrong holder does not slip in alone.
-    let joint = json!({"account_ref": "ACC-000001", "holder_role": "JOINT"});
-    let pair = ndjson(&[account_with(2, &json!({"account_ref": "ACC-000001"})), account_with(3, &joint)]);
+    let joint = json!({"account_ref": "ACC-000001", "opened_date": "2026-02-15", "holder_role": "JOINT"});
+    let pair = ndjson(&[account_with(2, &another), account_with(3, &joint)]);
     let report = eyes.judged(&sender, &Submission::ndjson(pair)).await;
     assert_eq!(report.rules(), [("I015", 2)].into(), "{:#}", report.0);
     assert_eq!((report.count("accepted"), report.count("rejected")), (0, 2));

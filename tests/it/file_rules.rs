@@ -316,7 +316,10 @@ async fn a_value_that_fills_a_column_is_warned_of_and_not_told() {
     let with_phone = |n: u32| {
         let phone = if n.is_multiple_of(3) { "+60388880000".to_owned() } else { format!("+601234{n:05}") };
         let (original, owed) = (120_000 + n * 700, 60_000 + n * 300);
-        account_with(n, &json!({"phone": phone, "original_amount": original, "outstanding": owed}))
+        account_with(
+            n,
+            &json!({"phone": phone, "original_amount": original, "outstanding": owed, "opened_date": "2026-09-15"}),
+        )
     };
     let records: Vec<Value> = (1..=120).map(with_phone).collect();
     let report = eyes.judged(&sender, &Submission::ndjson(ndjson(&records))).await;

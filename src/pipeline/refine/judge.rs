@@ -12,7 +12,7 @@ use super::imputed::Imputed;
 use super::ledger::Ledger;
 use super::mask;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
-use super::snapshots::Book;
+use super::snapshots::Rows;
 use super::tally::Sample;
 use super::totals::Totals;
 use crate::config::Limits;
@@ -43,7 +43,7 @@ pub struct Reading {
     pub totals: Totals,
     pub money: MoneyForms,
     /// What the rows of a book say together; absent for other datasets.
-    pub book: Option<Book>,
+    pub rows: Option<Rows>,
     pub imputed: Imputed,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
@@ -58,7 +58,7 @@ pub trait Records: Sized {
     fn end(&mut self, judge: &mut Judge<'_>) -> Result<(), Fault>;
 
     /// What the rows say together, where they are a book.
-    fn finish(self) -> Result<Option<Book>, Fault> {
+    fn finish(self) -> Result<Option<Rows>, Fault> {
         Ok(None)
     }
 }
@@ -138,7 +138,7 @@ impl<'a> Judge<'a> {
             self.send(Output::Rejects(frame))?;
         }
         let Judge { ledger, totals, money, imputed, .. } = self;
-        Ok(Reading { ledger, totals, money, book: records.finish()?, imputed, file_fault })
+        Ok(Reading { ledger, totals, money, rows: records.finish()?, imputed, file_fault })
     }
 
     /// An empty list for the findings of the next record; [`Judge::weigh`] takes it back.

@@ -10,9 +10,10 @@ use super::chunk::Contradicted;
 use super::ledger::Ledger;
 use super::stage::Stage;
 use super::tally::SAMPLES;
-use crate::db::staging;
+use crate::db::{history, staging};
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
+use crate::domain::rules::history::bound_to_somebody_else;
 use crate::domain::rules::{Code, RowSetOutcome, RulePolicy};
 use crate::error::Result;
 
@@ -25,21 +26,48 @@ pub async fn settle(
 ) -> Result<()> {
     let RowSetOutcome { mut rejected, mut duplicates, mut warnings, .. } = row_set;
     let Contradicted { holders, identities } = std::mem::take(&mut stage.contradicted);
-    if !holders.is_empty() {
+    for Marked { finding, records } in contested(&holders, ledger.received, stage).await? {
         // An account that belongs to somebody else is refused with all its holders, as it is when the file
         // contradicts itself.
-        let records = same_accounts(&holders, ledger.received, stage).await?;
-        rejected.push(Marked { finding: Finding::whole(Code::I015), records });
+        let records = same_accounts(&records, ledger.received, stage).await?;
+        rejected.push(Marked { finding, records });
     }
     if !identities.is_empty() {
         warnings.push(Marked { finding: Finding::whole(Code::I017), records: identities });
     }
     let (rejected, warnings) = as_agreed(rejected.into_iter().chain(warnings), policy);
-    warn(&warnings, ledger, stage).await?;
     for marked in &rejected {
         duplicates.remove_all(&marked.records);
     }
-    take_out(&rejected, &duplicates, ledger, stage).await
+    conclude(&rejected, &duplicates, &warnings, ledger, stage).await
+}
+
+/// Counts what was found about records that stay, and takes out of staging what does not.
+pub async fn conclude(
+    rejected: &[Marked],
+    duplicates: &Marks,
+    staying: &[Marked],
+    ledger: &mut Ledger,
+    stage: &mut Stage,
+) -> Result<()> {
+    warn(staying, ledger, stage).await?;
+    take_out(rejected, duplicates, ledger, stage).await
+}
+
+/// The records whose account has another primary holder, by what that means: another account, or the same one with its
+/// subject swapped.
+async fn contested(of: &Marks, last: u64, stage: &mut Stage) -> Result<Vec<Marked>> {
+    let mut found = Vec::new();
+    if of.is_empty() {
+        return Ok(found);
+    }
+    let Stage { connection, contributor_id, .. } = stage;
+    let mut rows = history::origins(connection, *contributor_id, of.to_bits(last));
+    while let Some(origins) = rows.try_next().await? {
+        let finding = bound_to_somebody_else(origins.known, origins.staged);
+        Marked::add(&mut found, finding, origins.record_no);
+    }
+    Ok(found)
 }
 
 /// What remains of the findings under the contributor's overrides: what rejects, and what only warns or holds.

@@ -5,8 +5,10 @@
 //! `snapshots`, `events` and `applications`.
 
 mod applications;
+mod book;
 mod chunk;
 mod events;
+mod history;
 mod imputed;
 mod judge;
 mod late;

@@ -11,7 +11,9 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{applications, events, journal, lineage, overlay, overrides, parked_events, subjects};
+use crate::db::{
+    applications, events, journal, lineage, overlay, overrides, parked_events, precedents, subjects,
+};
 use crate::domain::batch::State;
 use crate::domain::contract::Dataset;
 use crate::domain::rules::RULES_VERSION;
@@ -35,6 +37,9 @@ pub async fn settle(
     if judgement.state == State::Published {
         let step = Step { at: now, actor: "worker", reason: None };
         publish_in_tx(&mut tx, batch, &judgement, &contract, step).await?;
+        if let Some(book) = &judgement.book {
+            precedents::set_book_in_tx(&mut tx, batch.id, book).await?;
+        }
     }
     quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
     let (counts, totals) = (&judgement.counts, &judgement.totals);

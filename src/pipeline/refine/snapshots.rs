@@ -17,7 +17,7 @@ use crate::privacy::{Keyring, MacPurpose};
 
 /// What the rows of a book say together.
 #[derive(Debug)]
-pub struct Book {
+pub struct Rows {
     pub row_set: RowSetOutcome,
     pub concentration: Concentration,
 }
@@ -90,9 +90,9 @@ impl Records for Snapshots<'_> {
         self.flush(judge)
     }
 
-    fn finish(self) -> Result<Option<Book>, Fault> {
+    fn finish(self) -> Result<Option<Rows>, Fault> {
         let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
-        Ok(Some(Book { row_set, concentration: self.concentration }))
+        Ok(Some(Rows { row_set, concentration: self.concentration }))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::db::jobs::Lease;
 use crate::db::{serving, staged_applications, staged_events, staging};
 use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
+use crate::ids::ContributorId;
 use crate::store::StorageKey;
 
 /// One attempt's staging area.
@@ -24,16 +25,12 @@ pub struct Stage {
     pub connection: PoolConnection<Postgres>,
     /// How the dataset's records are staged.
     copy: &'static str,
-    batch: BatchRef,
+    pub contributor_id: ContributorId,
     names: Arc<SubjectNames>,
     pub rejects: RejectFile,
-    has_accounts: bool,
+    /// The contributor has an account already.
+    pub has_accounts: bool,
     pub contradicted: Contradicted,
-}
-
-#[derive(Clone, Copy)]
-struct BatchRef {
-    contributor_id: crate::ids::ContributorId,
 }
 
 impl Stage {
@@ -55,7 +52,7 @@ impl Stage {
             app: Arc::clone(app),
             connection,
             copy,
-            batch: BatchRef { contributor_id: batch.contributor_id },
+            contributor_id: batch.contributor_id,
             names: Arc::new(SubjectNames::new()),
             rejects: RejectFile::new(app, StorageKey::rejects(batch.id, lease.lease_token)),
             has_accounts: serving::has_accounts(&app.db.system, batch.contributor_id).await?,
@@ -78,7 +75,7 @@ impl Stage {
         let pool = &self.app.db.system;
         let subjects = serving::known_subjects(pool, &chunk.tokens()).await?;
         let holders = if self.has_accounts {
-            serving::primary_holders(pool, self.batch.contributor_id, &chunk.account_refs()).await?
+            serving::primary_holders(pool, self.contributor_id, &chunk.account_refs()).await?
         } else {
             Vec::new()
         };

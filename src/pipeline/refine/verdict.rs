@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::judge::Reading;
 use super::ledger::Ledger;
-use super::snapshots::Book;
+use super::snapshots::Rows;
 use super::stage::Stage;
 use super::tally::Sample;
-use super::{applications, events, late};
+use super::{applications, book, events, history, late};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::obligations;
 use crate::db::overrides::Leniency;
@@ -16,7 +16,7 @@ use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::{Declared, FileFacts, RulePolicy, check_file};
+use crate::domain::rules::{BookFacts, Declared, FileFacts, RulePolicy, check_file};
 use crate::error::{Error, Result};
 
 /// What transaction C writes.
@@ -26,6 +26,8 @@ pub struct Judgement {
     pub counts: Counts,
     pub findings: Vec<RuleCount>,
     pub totals: serde_json::Value,
+    /// What a whole book adds up to.
+    pub book: Option<BookFacts>,
     pub reason: Option<String>,
     /// The records with a warning, a bit each.
     pub warned: Vec<u8>,
@@ -37,18 +39,25 @@ pub struct Judgement {
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, book, imputed, file_fault } = reading;
+    let Reading { mut ledger, totals, money, rows, imputed, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
-    let mut fullest = Vec::new();
-    match (batch.dataset, book) {
+    let (mut fullest, mut most_snapshots) = (Vec::new(), 0);
+    match (batch.dataset, rows) {
         (Dataset::RepaymentEvent, _) => events::settle(batch, &policy, &mut ledger, stage).await?,
         (Dataset::Application, _) => applications::settle(batch, &policy, &mut ledger, stage).await?,
-        (Dataset::AccountSnapshot, Some(Book { row_set, concentration })) => {
-            fullest = concentration.fullest();
+        (Dataset::AccountSnapshot, Some(Rows { row_set, concentration })) => {
+            (fullest, most_snapshots) = (concentration.fullest(), row_set.most_snapshots);
             late::settle(row_set, &policy, &mut ledger, stage).await?;
         }
         (Dataset::AccountSnapshot, None) => return Err(Error::Internal("a book was read as none".into())),
     }
+    let comparison = match file_fault {
+        Some(_) => book::Comparison::default(),
+        None => {
+            history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
+            book::compare(batch, &policy, &mut ledger, stage).await?
+        }
+    };
 
     let facts = FileFacts {
         received: ledger.received,
@@ -64,7 +73,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
-    let file_findings = match file_fault {
+    let mut file_findings = match file_fault {
         // Whatever was agreed, half a file is no file.
         Some(fault) => vec![fault],
         None => {
@@ -74,6 +83,8 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
             findings
         }
     };
+    file_findings.extend(comparison.findings);
+    file_findings.sort_by_key(|finding| finding.code);
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
     }
@@ -89,6 +100,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         findings: ledger.tally.counts(),
         totals: report_totals(batch, &facts, totals.payments_late),
         warned: ledger.warned_bits(),
+        book: comparison.book,
         reason: reason(&file_findings),
         leniency: Leniency {
             softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),

@@ -9,57 +9,31 @@ use super::events;
 use crate::error::Result;
 use crate::ids::ContributorId;
 
+/// The events of the account `t` that count, and whether each was taken back. A reversal of what no longer counts
+/// reverses nothing.
+macro_rules! counting {
+    () => {
+        "(SELECT e.event_type, e.value_date, e.publication_no, e.record_no, e.new_due_date, e.instalment_due_date,
+                 coalesce(e.amount_sen, 0) AS amount_sen,
+                 EXISTS (SELECT FROM repayment_events r WHERE r.contributor_id = $1
+                     AND r.reverses_event_id = e.event_id AND r.withdrawn_at IS NULL) AS reversed
+          FROM repayment_events e
+          WHERE e.contributor_id = $1 AND e.account_ref = t.account_ref AND e.withdrawn_at IS NULL
+            AND (e.event_type <> 2 OR EXISTS (
+                SELECT FROM repayment_events p WHERE p.contributor_id = $1 AND p.event_id = e.reverses_event_id
+                  AND p.withdrawn_at IS NULL))
+          OFFSET 0)"
+    };
+}
+
 /// The statement over a source of account references: $1 the contributor, $2 the references where they are bound.
 macro_rules! overlay {
     ($name:literal, $refs:literal) => {
         concat!(
             "/* ",
             $name,
-            " */ WITH touched AS MATERIALIZED (SELECT DISTINCT account_ref FROM ",
-            $refs,
-            "),
-            counting AS MATERIALIZED (
-                SELECT t.account_ref, e.event_type, e.value_date, e.publication_no, e.record_no, e.new_due_date,
-                       e.instalment_due_date, e.reversed, coalesce(e.amount_sen, 0) AS amount_sen
-                FROM touched t
-                CROSS JOIN LATERAL (
-                    SELECT e.*, EXISTS (
-                        SELECT FROM repayment_events r WHERE r.contributor_id = $1 AND r.reverses_event_id = e.event_id
-                          AND r.withdrawn_at IS NULL) AS reversed
-                    FROM repayment_events e
-                    WHERE e.contributor_id = $1 AND e.account_ref = t.account_ref AND e.withdrawn_at IS NULL
-                      -- A reversal of what no longer counts reverses nothing.
-                      AND (e.event_type <> 2 OR EXISTS (
-                        SELECT FROM repayment_events p WHERE p.contributor_id = $1 AND p.event_id = e.reverses_event_id
-                          AND p.withdrawn_at IS NULL))
-                    OFFSET 0) e),
-            held AS MATERIALIZED (
-                SELECT a.* FROM touched t
-                CROSS JOIN LATERAL (
-                    SELECT subject_id, account_ref, as_of_date, outstanding_sen, overdue_sen, dpd, status, next_due_date,
-                           restructured
-                    FROM accounts WHERE contributor_id = $1 AND account_ref = t.account_ref OFFSET 0) a),
-            moved AS (
-                SELECT h.subject_id, h.account_ref, max(c.value_date) AS as_of,
-                    sum(CASE WHEN event_type IN (1, 3, 5, 8, 10) THEN -amount_sen
-                             WHEN event_type IN (0, 2, 4) THEN amount_sen ELSE 0 END) AS owed,
-                    sum(CASE WHEN event_type IN (1, 3, 5, 8, 10) THEN -amount_sen
-                             WHEN event_type = 2 THEN amount_sen ELSE 0 END) AS late,
-                    (array_agg(event_type ORDER BY value_date DESC, publication_no DESC, record_no DESC)
-                        FILTER (WHERE event_type IN (8, 9, 11) AND NOT reversed))[1] AS ending,
-                    (array_agg(new_due_date ORDER BY value_date DESC, publication_no DESC, record_no DESC)
-                        FILTER (WHERE event_type = 6 AND new_due_date IS NOT NULL))[1] AS moved_to,
-                    bool_or(event_type = 7) AS eased
-                FROM held h JOIN counting c ON c.account_ref = h.account_ref AND c.value_date > h.as_of_date
-                GROUP BY h.subject_id, h.account_ref),
-            bounded AS (
-                SELECT h.*, m.as_of, m.late, m.ending, m.moved_to, m.eased,
-                       CASE WHEN m.as_of IS NOT NULL
-                            THEN least(greatest(h.outstanding_sen + m.owed, 0), 9223372036854775807) END::bigint
-                            AS new_outstanding
-                FROM held h LEFT JOIN moved m ON m.subject_id = h.subject_id AND m.account_ref = h.account_ref),
-            standing AS (
-                SELECT b.subject_id, b.account_ref, b.as_of, b.new_outstanding,
+            " */ WITH standing AS (
+                SELECT b.subject_id, b.account_ref, b.as_of, b.new_outstanding, i.dues, i.lates,
                        CASE WHEN as_of IS NOT NULL
                             THEN least(greatest(overdue_sen + late, 0), new_outstanding) END::bigint AS new_overdue,
                        CASE WHEN overdue_sen + late > 0 AND new_outstanding > 0 THEN dpd
@@ -68,26 +42,50 @@ macro_rules! overlay {
                             WHEN ending = 11 THEN 6 WHEN new_outstanding > 0 THEN 2 ELSE 1 END::smallint AS new_status,
                        CASE WHEN as_of IS NOT NULL THEN coalesce(moved_to, next_due_date) END AS new_due,
                        CASE WHEN as_of IS NOT NULL THEN restructured OR eased END AS new_restructured
-                FROM bounded b),
-            instalments AS (
-                SELECT account_ref, array_agg(due ORDER BY due DESC) AS dues, array_agg(late ORDER BY due DESC) AS lates
-                FROM (SELECT account_ref, instalment_due_date AS due,
-                             least(greatest(max(value_date - instalment_due_date), 0), 9999)::smallint AS late,
-                             row_number() OVER (PARTITION BY account_ref ORDER BY instalment_due_date DESC) AS place
-                      FROM counting
-                      WHERE event_type = 1 AND instalment_due_date IS NOT NULL AND NOT reversed
-                      GROUP BY account_ref, instalment_due_date) told
-                WHERE place <= 104 GROUP BY account_ref)
+                FROM (SELECT DISTINCT account_ref FROM ",
+            $refs,
+            ") t
+                -- One look into the index per account and per list of its events, whatever the statistics say.
+                CROSS JOIN LATERAL (
+                    SELECT a.*, e.*,
+                        CASE WHEN e.as_of IS NOT NULL
+                             THEN least(greatest(a.outstanding_sen + e.owed, 0), 9223372036854775807) END::bigint
+                             AS new_outstanding
+                    FROM (SELECT subject_id, account_ref, as_of_date, outstanding_sen, overdue_sen, dpd, status,
+                                 next_due_date, restructured
+                          FROM accounts WHERE contributor_id = $1 AND account_ref = t.account_ref OFFSET 0) a
+                    CROSS JOIN LATERAL (
+                        SELECT max(value_date) AS as_of,
+                            sum(CASE WHEN event_type IN (1, 3, 5, 8, 10) THEN -amount_sen
+                                     WHEN event_type IN (0, 2, 4) THEN amount_sen ELSE 0 END) AS owed,
+                            sum(CASE WHEN event_type IN (1, 3, 5, 8, 10) THEN -amount_sen
+                                     WHEN event_type = 2 THEN amount_sen ELSE 0 END) AS late,
+                            (array_agg(event_type ORDER BY value_date DESC, publication_no DESC, record_no DESC)
+                                FILTER (WHERE event_type IN (8, 9, 11) AND NOT reversed))[1] AS ending,
+                            (array_agg(new_due_date ORDER BY value_date DESC, publication_no DESC, record_no DESC)
+                                FILTER (WHERE event_type = 6 AND new_due_date IS NOT NULL))[1] AS moved_to,
+                            bool_or(event_type = 7) AS eased
+                        FROM ",
+            counting!(),
+            " c WHERE c.value_date > a.as_of_date) e) b
+                CROSS JOIN LATERAL (
+                    SELECT array_agg(due ORDER BY due DESC) AS dues, array_agg(late ORDER BY due DESC) AS lates
+                    FROM (SELECT instalment_due_date AS due,
+                                 least(greatest(max(value_date - instalment_due_date), 0), 9999)::smallint AS late
+                          FROM ",
+            counting!(),
+            " c WHERE event_type = 1 AND instalment_due_date IS NOT NULL AND NOT reversed
+                          GROUP BY instalment_due_date ORDER BY instalment_due_date DESC LIMIT 104) told) i)
             UPDATE accounts a SET event_as_of = s.as_of, event_outstanding_sen = s.new_outstanding,
                 event_overdue_sen = s.new_overdue, event_dpd = s.new_dpd, event_status = s.new_status,
                 event_next_due_date = s.new_due, event_restructured = s.new_restructured,
-                instalment_due_dates = i.dues, instalment_days_late = i.lates
-            FROM standing s LEFT JOIN instalments i ON i.account_ref = s.account_ref
+                instalment_due_dates = s.dues, instalment_days_late = s.lates
+            FROM standing s
             WHERE a.subject_id = s.subject_id AND a.contributor_id = $1 AND a.account_ref = s.account_ref
               AND (a.event_as_of, a.event_outstanding_sen, a.event_overdue_sen, a.event_dpd, a.event_status,
                    a.event_next_due_date, a.event_restructured, a.instalment_due_dates, a.instalment_days_late)
                   IS DISTINCT FROM (s.as_of, s.new_outstanding, s.new_overdue, s.new_dpd, s.new_status, s.new_due,
-                   s.new_restructured, i.dues, i.lates)"
+                   s.new_restructured, s.dues, s.lates)"
         )
     };
 }

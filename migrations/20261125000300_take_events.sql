@@ -44,6 +44,8 @@ CREATE TABLE parked_events (
     record_no            bigint NOT NULL,
     parked_at            timestamptz NOT NULL,
     parked_until         timestamptz NOT NULL,
+    -- With its batch: it neither waits nor counts any more.
+    withdrawn_at         timestamptz,
     event_at             timestamptz,
     amount_sen           bigint CHECK (amount_sen > 0),
     value_date           date NOT NULL,
@@ -59,9 +61,9 @@ CREATE TABLE parked_events (
     contract             text NOT NULL,
     PRIMARY KEY (batch_id, record_no)
 );
-CREATE UNIQUE INDEX parked_events_event ON parked_events (contributor_id, event_id);
-CREATE INDEX parked_events_account ON parked_events (contributor_id, account_ref);
-CREATE INDEX parked_events_until ON parked_events (parked_until);
+CREATE UNIQUE INDEX parked_events_event ON parked_events (contributor_id, event_id) WHERE withdrawn_at IS NULL;
+CREATE INDEX parked_events_account ON parked_events (contributor_id, account_ref) WHERE withdrawn_at IS NULL;
+CREATE INDEX parked_events_until ON parked_events (parked_until) WHERE withdrawn_at IS NULL;
 
 -- How the account stands after the events that are later than its current snapshot; all absent when there are none.
 ALTER TABLE accounts

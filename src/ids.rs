@@ -50,6 +50,10 @@ uuid_id!(
 );
 uuid_id!(JobId);
 uuid_id!(
+    /// A request to take a published batch back.
+    RecallId
+);
+uuid_id!(
     /// A dataset that a contributor owes for a period.
     ObligationId
 );

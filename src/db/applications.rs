@@ -77,6 +77,18 @@ pub async fn withdraw_in_tx(connection: &mut PgConnection, batch: BatchId, at: D
     Ok(withdrawn.rows_affected())
 }
 
+/// Lets the applications of a batch count again.
+pub async fn restore_in_tx(connection: &mut PgConnection, batch: BatchId) -> Result<u64> {
+    let restored = sqlx::query(
+        "/* applications.restore */ UPDATE applications SET withdrawn_at = NULL
+        WHERE batch_id = $1 AND withdrawn_at IS NOT NULL",
+    )
+    .bind(batch)
+    .execute(connection)
+    .await?;
+    Ok(restored.rows_affected())
+}
+
 /// An approval of which no account came.
 #[derive(Clone, Debug, FromRow)]
 pub struct Unopened {

@@ -449,7 +449,7 @@ pub async fn move_in_tx(
         moved AS (
             UPDATE batches SET state = $2,
                 settled_at = CASE WHEN $7 THEN $4 ELSE NULL END,
-                published_at = CASE WHEN $2 = 'published' THEN $4 ELSE published_at END
+                published_at = CASE WHEN $2 = 'published' THEN coalesce(published_at, $4) ELSE published_at END
             FROM before WHERE batches.batch_id = before.batch_id
             RETURNING batches.batch_id, contributor_id, before.state AS from_state)
         INSERT INTO batch_transitions (batch_id, contributor_id, from_state, to_state, at, actor, reason)

@@ -21,7 +21,7 @@ pub async fn sends_events(ex: impl PgExecutor<'_>, contributor: ContributorId) -
     let any = sqlx::query_scalar(
         "/* events.sends_events */ SELECT
             EXISTS (SELECT FROM repayment_events WHERE contributor_id = $1 AND withdrawn_at IS NULL)
-            OR EXISTS (SELECT FROM parked_events WHERE contributor_id = $1)",
+            OR EXISTS (SELECT FROM parked_events WHERE contributor_id = $1 AND withdrawn_at IS NULL)",
     )
     .bind(contributor)
     .fetch_one(ex)
@@ -45,7 +45,7 @@ pub async fn known_contents(
              WHERE contributor_id = $1 AND event_id = r.event_id AND withdrawn_at IS NULL OFFSET 0)
             UNION ALL
             (SELECT event_id, content, batch_id FROM parked_events
-             WHERE contributor_id = $1 AND event_id = r.event_id OFFSET 0)) k
+             WHERE contributor_id = $1 AND event_id = r.event_id AND withdrawn_at IS NULL OFFSET 0)) k
         WHERE k.batch_id <> ALL($3)",
     )
     .bind(contributor)
@@ -241,10 +241,14 @@ pub async fn withdraw_in_tx(
     batch: BatchId,
     at: DateTime<Utc>,
 ) -> Result<Vec<String>> {
-    sqlx::query("/* events.forget_parked */ DELETE FROM parked_events WHERE batch_id = $1")
-        .bind(batch)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "/* events.withdraw_parked */ UPDATE parked_events SET withdrawn_at = $2
+        WHERE batch_id = $1 AND withdrawn_at IS NULL",
+    )
+    .bind(batch)
+    .bind(at)
+    .execute(&mut *connection)
+    .await?;
     let refs = sqlx::query_scalar(
         "/* events.withdraw */ WITH withdrawn AS (
             UPDATE repayment_events SET withdrawn_at = $2 WHERE batch_id = $1 AND withdrawn_at IS NULL
@@ -253,6 +257,37 @@ pub async fn withdraw_in_tx(
     )
     .bind(batch)
     .bind(at)
+    .fetch_all(connection)
+    .await?;
+    Ok(refs)
+}
+
+/// Lets the events of a batch count, or wait, again; gives back the accounts that they touch. An event whose name
+/// another one bears by now stays out.
+pub async fn restore_in_tx(connection: &mut PgConnection, batch: BatchId) -> Result<Vec<String>> {
+    sqlx::query(
+        "/* events.restore_parked */ UPDATE parked_events p SET withdrawn_at = NULL
+        WHERE p.batch_id = $1 AND p.withdrawn_at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM parked_events o WHERE o.contributor_id = p.contributor_id
+              AND o.event_id = p.event_id AND o.withdrawn_at IS NULL)
+          AND NOT EXISTS (SELECT FROM repayment_events o WHERE o.contributor_id = p.contributor_id
+              AND o.event_id = p.event_id AND o.withdrawn_at IS NULL)",
+    )
+    .bind(batch)
+    .execute(&mut *connection)
+    .await?;
+    let refs = sqlx::query_scalar(
+        "/* events.restore */ WITH restored AS (
+            UPDATE repayment_events e SET withdrawn_at = NULL
+            WHERE e.batch_id = $1 AND e.withdrawn_at IS NOT NULL
+              AND NOT EXISTS (SELECT FROM repayment_events o WHERE o.contributor_id = e.contributor_id
+                  AND o.event_id = e.event_id AND o.withdrawn_at IS NULL)
+              AND NOT EXISTS (SELECT FROM parked_events o WHERE o.contributor_id = e.contributor_id
+                  AND o.event_id = e.event_id AND o.withdrawn_at IS NULL)
+            RETURNING account_ref)
+        SELECT DISTINCT account_ref FROM restored",
+    )
+    .bind(batch)
     .fetch_all(connection)
     .await?;
     Ok(refs)

@@ -96,6 +96,38 @@ pub async fn lock_lane_in_tx(connection: &mut PgConnection, contributor: Contrib
     Ok(())
 }
 
+/// Takes the lane away from whoever works on it and locks it for the rest of the transaction: what changes the past of a
+/// contributor's accounts comes between two refinements. The one under way finds its lease lost, changes nothing, and
+/// is begun again by the next worker.
+pub async fn seize_lane_in_tx(connection: &mut PgConnection, contributor: ContributorId) -> Result<()> {
+    let seized = sqlx::query(
+        "/* jobs.seize_lane */ UPDATE lanes SET lease_token = NULL, lease_expires_at = NULL WHERE contributor_id = $1",
+    )
+    .bind(contributor)
+    .execute(connection)
+    .await?;
+    super::ensure_one_row("lanes", &seized)
+}
+
+/// Puts a batch back into its contributor's lane, behind what is there.
+pub async fn queue_batch_in_tx(
+    connection: &mut PgConnection,
+    job: JobId,
+    contributor: ContributorId,
+    batch: BatchId,
+) -> Result<()> {
+    sqlx::query(
+        "/* jobs.queue_batch */ INSERT INTO jobs (job_id, kind, contributor_id, batch_id, state, run_at, created_at)
+        VALUES ($1, 'refine_batch', $2, $3, 'queued', clock_timestamp(), clock_timestamp())",
+    )
+    .bind(job)
+    .bind(contributor)
+    .bind(batch)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Ends the job, in the transaction of its effect.
 pub async fn complete_in_tx(connection: &mut PgConnection, lease: &Lease) -> Result<()> {
     sqlx::query(

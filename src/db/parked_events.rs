@@ -54,7 +54,7 @@ pub async fn lock_with_account(
         "/* parked_events.lock_with_account */ SELECT p.batch_id, b.period_end, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
-        WHERE p.contributor_id = $1
+        WHERE p.contributor_id = $1 AND p.withdrawn_at IS NULL
           AND EXISTS (SELECT FROM accounts a WHERE a.contributor_id = $1 AND a.account_ref = p.account_ref)
         ORDER BY p.account_ref, p.value_date, p.event_type = 2, p.parked_at, p.record_no LIMIT $2
         FOR UPDATE OF p"
@@ -124,7 +124,7 @@ pub async fn contributors_with_expired(
 ) -> Result<Vec<ContributorId>> {
     let contributors = sqlx::query_scalar(
         "/* parked_events.contributors_with_expired */ SELECT DISTINCT contributor_id FROM parked_events
-        WHERE parked_until <= $1",
+        WHERE parked_until <= $1 AND withdrawn_at IS NULL",
     )
     .bind(now)
     .fetch_all(ex)
@@ -143,7 +143,7 @@ pub async fn lock_expired(
         "/* parked_events.lock_expired */ SELECT p.batch_id, b.period_end, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
-        WHERE p.contributor_id = $1 AND p.parked_until <= $2
+        WHERE p.contributor_id = $1 AND p.parked_until <= $2 AND p.withdrawn_at IS NULL
         ORDER BY p.batch_id, p.record_no LIMIT $3 FOR UPDATE OF p"
     ))
     .bind(contributor)

@@ -39,6 +39,23 @@ pub struct Origin {
     pub at: DateTime<Utc>,
 }
 
+/// Opens again what a batch had resolved that no longer counts.
+pub async fn reopen_in_tx(
+    connection: &mut PgConnection,
+    contributor: ContributorId,
+    by: BatchId,
+) -> Result<()> {
+    sqlx::query(
+        "/* rejected_records.reopen */ UPDATE rejected_records SET resolved_by = NULL, resolved_at = NULL
+        WHERE contributor_id = $1 AND resolved_by = $2",
+    )
+    .bind(contributor)
+    .bind(by)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Forgets the records that an earlier judgement of the batch rejected.
 pub async fn clear_in_tx(connection: &mut PgConnection, batch: BatchId) -> Result<()> {
     sqlx::query(

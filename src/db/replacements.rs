@@ -54,3 +54,26 @@ pub async fn set_superseded_by_in_tx(
     .await?;
     super::ensure_one_row("batches", &updated)
 }
+
+/// The batches in whose place a batch came, and that would still be published without it.
+pub async fn superseded_by(ex: impl PgExecutor<'_>, batch: BatchId) -> Result<Vec<BatchId>> {
+    let superseded = sqlx::query_scalar(
+        "/* replacements.superseded_by */ SELECT batch_id FROM batches
+        WHERE superseded_by = $1 AND state = 'superseded' ORDER BY batch_id",
+    )
+    .bind(batch)
+    .fetch_all(ex)
+    .await?;
+    Ok(superseded)
+}
+
+/// Takes the note back: nothing stands in the batch's place any more.
+pub async fn clear_superseded_by_in_tx(connection: &mut PgConnection, batch: BatchId) -> Result<()> {
+    let updated = sqlx::query(
+        "/* replacements.clear_superseded_by */ UPDATE batches SET superseded_by = NULL WHERE batch_id = $1",
+    )
+    .bind(batch)
+    .execute(connection)
+    .await?;
+    super::ensure_one_row("batches", &updated)
+}

@@ -94,7 +94,9 @@ impl State {
             State::Published => &[State::Curated, State::Superseded, State::Recalled],
             State::Curated => &[State::Superseded, State::Recalled],
             State::Failed => &[State::Received, State::Cancelled],
-            State::Rejected | State::Swept | State::Cancelled | State::Superseded | State::Recalled => &[],
+            // Back again when its replacement is recalled: as if that had never come.
+            State::Superseded => &[State::Published],
+            State::Rejected | State::Swept | State::Cancelled | State::Recalled => &[],
         }
     }
 

@@ -17,3 +17,4 @@ pub mod money;
 pub mod obligations;
 pub mod profile;
 pub mod rules;
+pub mod scorecard;

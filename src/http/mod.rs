@@ -26,6 +26,7 @@ mod rejects;
 pub mod routes;
 mod rule_page;
 mod schedules;
+mod scorecard;
 mod server;
 mod tokens;
 mod wellformed;
@@ -85,13 +86,23 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(obligations::list_obligations))
         .scoped(Scope::BatchesRead, routes!(obligations::find_obligation))
         .scoped(Scope::BatchesRead, routes!(calendar::list_holidays))
+        .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
+        .scoped(Scope::Admin, routes!(operations::batches::find_any_batch))
+        .scoped(Scope::Admin, routes!(operations::batches::list_dead_letters))
+        .scoped(Scope::Admin, routes!(operations::batches::replay_batch))
+        .scoped(Scope::Admin, routes!(operations::recalls::request_recall))
+        .scoped(Scope::Admin, routes!(operations::recalls::list_recalls))
+        // A recall has no time limit of its own: it ends, or the database says why not.
+        .scoped_streaming(Scope::Admin, routes!(operations::recalls::approve_recall))
+        .scoped(Scope::Admin, routes!(operations::recalls::refuse_recall))
         .scoped(Scope::Admin, routes!(operations::overrides::request_override))
         .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
         .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
         .scoped(Scope::Admin, routes!(operations::overrides::revoke_override))
+        .scoped(Scope::Admin, routes!(operations::erasure::put_erasure_tombstone))
         .scoped(Scope::Admin, routes!(operations::constants::request_constant))
         .scoped(Scope::Admin, routes!(operations::constants::list_constants))
         .scoped(Scope::Admin, routes!(operations::constants::approve_constant))

@@ -77,6 +77,7 @@ problem_kinds! {
     NoContributor "no-contributor" FORBIDDEN "The client does not belong to a contributor";
     ContributorSuspended "contributor-suspended" FORBIDDEN "The contributor is suspended";
     DatasetNotAllowed "dataset-not-allowed" FORBIDDEN "The contributor may not send this dataset";
+    NoticeNotAttested "notice-not-attested" FORBIDDEN "The notice to customers is not attested";
     PurposeNotAllowed "purpose-not-allowed" FORBIDDEN "The purpose is not in the client's agreement";
     ConsentRequired "consent-required" FORBIDDEN "The consent does not hold";
     NotFound "not-found" NOT_FOUND "Not found";

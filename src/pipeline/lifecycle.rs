@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
+use crate::db::transitions;
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, ContributorId, JobId};
@@ -39,6 +40,7 @@ async fn change(
 ) -> Result<Batch> {
     let now = app.clock.now();
     let mut tx = app.db.as_contributor(contributor).await?;
+    transitions::lock_batch_in_tx(&mut tx, id).await?;
     let batch = batches::find(&mut *tx, contributor, id).await?.ok_or(Error::NotFound)?;
     if batch.state == to && explanation.is_none() {
         return Ok(batch);
@@ -69,7 +71,8 @@ async fn change(
     Ok(changed)
 }
 
-fn illegal(from: State, to: State) -> Error {
+/// Why a batch does not move, with where it may move instead.
+pub fn illegal(from: State, to: State) -> Error {
     let legal: Vec<&str> = from.next().iter().map(|state| state.as_str()).collect();
     let legal = if legal.is_empty() {
         "it stays as it is".to_owned()

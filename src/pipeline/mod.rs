@@ -25,12 +25,15 @@
 
 pub mod accept;
 pub mod decode;
+pub mod erasure;
 pub mod fixes;
 pub mod lifecycle;
 pub mod obligations;
 pub mod pack;
 pub mod parking;
+pub mod recall;
 pub mod refine;
+pub mod replay;
 pub mod schedules;
 pub mod sweep;
 pub mod unopened;

@@ -52,7 +52,7 @@ async fn standing(eyes: &TestApp, n: u32) -> Option<(i64, i64, i16, i16, NaiveDa
 async fn events_kept(eyes: &TestApp) -> (i64, i64) {
     sqlx::query_as(
         "/* test.events_kept */ SELECT
-            (SELECT count(*) FROM repayment_events WHERE withdrawn_at IS NULL), (SELECT count(*) FROM parked_events)",
+            (SELECT count(*) FROM repayment_events WHERE withdrawn_at IS NULL), (SELECT count(*) FROM parked_events WHERE withdrawn_at IS NULL)",
     )
     .fetch_one(&eyes.database.pool)
     .await
@@ -272,6 +272,32 @@ async fn a_file_of_events_is_taken_back_by_the_one_that_replaces_it() {
     assert_eq!(standing(&eyes, 1).await.unwrap().0, 30_000);
     assert_eq!(standing(&eyes, 2).await, None, "its payment went with the file");
     assert_eq!(events_kept(&eyes).await, (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recalled_file_of_events_never_was_and_what_it_replaced_is_back() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let (asks, agrees) = (eyes.operator("asks").await, eyes.operator("agrees").await);
+    eyes.judged(&sender, &accounts(&[account(1), account(2)])).await;
+    let first = eyes.judged(&sender, &events(&[payment(1), payment(7)])).await;
+    let second = events(&[event(1, &json!({"amount": 30_000})), payment(2)]);
+    let second = eyes.judged(&sender, &second.with(&format!("replaces={}", first.id()))).await;
+    assert_eq!(events_kept(&eyes).await.0, 2);
+
+    let path = format!("/v1/operations/batches/{}/recalls", second.id());
+    let recall =
+        asks.post_json(&path, &json!({"reason": "Sent for another month."})).await.expect(201).json();
+    let path = format!("/v1/operations/recalls/{}/approve", recall["recall_id"].as_str().unwrap());
+    agrees.post(&path).await.expect(200);
+    assert_eq!(reread(&sender, &second).await.state(), "recalled");
+    assert_eq!(standing(&eyes, 1).await.unwrap().0, 50_000, "the first file's payment counts again");
+    assert_eq!(standing(&eyes, 2).await, None);
+
+    // What waits, waits again.
+    eyes.judged(&sender, &accounts(&[account(7)])).await;
+    assert_eq!(standing(&eyes, 7).await.unwrap().0, 50_000);
+    assert_counts(&reread(&sender, &first).await, [2, 2, 0, 0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,12 +37,16 @@ const SHIPPED: &[(i64, &str)] = &[
         "02f2fca60f61933d5e45a663666eba45e81bc91bbc1c694ef648a3927b48578c66466c453c045bdf341e27dff8dd2c5e",
     ),
     (
+        20_261_125_000_120,
+        "a4590f27b3a27cfb3af0fd6cf7bd038f46e289e640069b5a9525f8063e600135419f9299733b0f7ab518b6ea4dc5904a",
+    ),
+    (
         20_261_125_000_200,
         "dd961cbfb3bf27cd885b5f0288edef7a8d6e2cbb4d05b025872e6688665965721025ef4b5280d73839f5712e76a7c74d",
     ),
     (
         20_261_125_000_300,
-        "0852a6aa4255320f9f7e1f9f4d27f0d8d267ca217efaf58ebc7b0626f04d516e8c15a3552161f3c5757379bfb3900cf2",
+        "ffd0db9ce968489e0b7224c43627bae1ac1b613a1aed489fc8e0cfeeb26ecfdd68f40da1e16e86dbe0dbcc44e4719ef7",
     ),
     (
         20_261_125_000_310,
@@ -55,6 +59,10 @@ const SHIPPED: &[(i64, &str)] = &[
     (
         20_261_125_000_500,
         "3eeafadb05731bd3ed8fc1976f7c2d9ec991a5c695a133e19affd3ebeba2f500c27233750753d83e5dbd1485c98b621a",
+    ),
+    (
+        20_261_125_000_550,
+        "8b43ffdb7aa8374b6ecbddca0fd258106732898363e28852b6f775450bd3d25ba8f5e6532e9f89c5c0540957aa1fa1bf",
     ),
     (
         20_261_125_000_600,

@@ -218,6 +218,10 @@ impl Example {
         if ["create_batch", "replay_rejects"].contains(&self.operation_id.as_str()) {
             return 202;
         }
+        // A first request makes something; a second one finds it.
+        if self.operation_id == "request_recall" {
+            return 201;
+        }
         self.promised
             .keys()
             .filter_map(|status| status.parse().ok())
@@ -317,6 +321,12 @@ impl Stage {
         if let Some(id) = self.constants.get(operation) {
             path = path.replace("5b0f9a52-4f7e-4c44-9d0a-6a2f6a0c1e02", id);
         }
+        if operation.ends_with("_recall") {
+            self.eyes.run_jobs().await;
+            if path.contains("/recalls/") {
+                path = path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b60", &self.recall_of(&batch).await);
+            }
+        }
         path
     }
 
@@ -325,8 +335,29 @@ impl Stage {
         match operation_id {
             "cancel_batch" => self.caller.submit(&Submission::ndjson(ndjson(&[account(4)]))).await,
             "confirm_batch" => self.held.clone(),
+            "replay_batch" => self.failed_batch().await,
+            "request_recall" | "approve_recall" | "refuse_recall" => {
+                self.caller
+                    .submit(&Submission::ndjson(ndjson(&[account(5)])).with("allow_duplicate=true"))
+                    .await
+            }
             _ => self.published.clone(),
         }
+    }
+
+    /// A batch that every attempt has failed at.
+    async fn failed_batch(&self) -> String {
+        let id = self.caller.submit(&Submission::ndjson(ndjson(&[account(6)]))).await;
+        self.eyes.bury(&id, "the stored object is missing").await;
+        id
+    }
+
+    /// Another operator asks for the recall of a batch.
+    async fn recall_of(&self, batch: &str) -> String {
+        let other = self.eyes.client(&format!("operator-{batch}"), None, &[Scope::Admin], &[]).await;
+        let path = format!("/v1/operations/batches/{batch}/recalls");
+        let asked = other.post_json(&path, &json!({"reason": "a mistake"})).await.expect(201).json();
+        asked["recall_id"].as_str().unwrap().to_owned()
     }
 
     async fn send(&self, example: &Example) -> Answer {

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 pub const BATCH_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e";
 
+pub const RECALL_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b60";
+const CONTRIBUTOR_ID: &str = "0f3d1c52-8a0e-4a57-9d0c-5c5f6f0a7b11";
+
 /// One account of a person, as a line of NDJSON.
 pub const NDJSON: &str = concat!(
     r#"{"subject_type":"INDIVIDUAL","id_type":"PASSPORT","id_number":"A00000000","id_country":"SGP","#,
@@ -139,6 +142,55 @@ pub fn explanation() -> Value {
     json!({ "explanation": "All August plans were opened in one promotion; the counts are right." })
 }
 
+pub fn operator_batch() -> Value {
+    json!({
+        "contributor_id": CONTRIBUTOR_ID,
+        "batch": received(),
+        "failure": null,
+        "hold_explanation": null,
+        "transitions": [{
+            "from": "receiving", "to": "received", "at": "2026-11-01T02:03:04Z", "actor": "client", "reason": null,
+        }],
+    })
+}
+
+pub fn dead_letters() -> Value {
+    json!({ "items": [{
+        "batch_id": BATCH_ID,
+        "contributor_id": CONTRIBUTOR_ID,
+        "dataset": "account_snapshot",
+        "period_end": "2026-10-31",
+        "received_at": "2026-11-01T02:03:04Z",
+        "failed_at": "2026-11-01T02:04:10Z",
+        "age_seconds": 5400,
+        "cause": "internal: the stored object is missing",
+        "attempts": 3,
+    }] })
+}
+
+pub fn recall_reason() -> Value {
+    json!({ "reason": "The contributor's export mixed two portfolios; a corrected file follows." })
+}
+
+pub fn recall(state: &str) -> Value {
+    let decided = state != "requested";
+    json!({
+        "recall_id": RECALL_ID,
+        "batch_id": BATCH_ID,
+        "contributor_id": CONTRIBUTOR_ID,
+        "state": state,
+        "reason": recall_reason()["reason"],
+        "requested_by": "5b1f0f0e-2f39-4f0e-8f52-0c7f0d0f3a10",
+        "requested_at": "2026-11-02T03:00:00Z",
+        "decided_by": if decided { json!("c4d7c3a2-7c57-4a58-9c05-3f0b3e6f1d22") } else { Value::Null },
+        "decided_at": if decided { json!("2026-11-02T03:05:00Z") } else { Value::Null },
+    })
+}
+
+pub fn recalls() -> Value {
+    json!({ "items": [recall("requested")] })
+}
+
 pub fn question() -> Value {
     json!({
         "subject": { "id_type": "PASSPORT", "id_number": "A00000000" },
@@ -259,6 +311,41 @@ pub fn obligation() -> Value {
 
 pub fn obligations() -> Value {
     json!({ "items": [obligation()], "next_cursor": "IjAxOTM2ZjVlLTdjMWEtN2MzZS05YjFlLTJmNmQwYzFhNGI1ZSIB" })
+}
+
+pub fn scorecard() -> Value {
+    let dimension = |name: &str, weight: u32, score: Option<u32>, counts: Value| {
+        json!({
+            "dimension": name, "weight": weight, "score_bps": score, "counts": counts,
+            "null_reason": if score.is_some() { Value::Null } else { json!("NO_CORRECTION_DUE") },
+        })
+    };
+    json!({
+        "period_end": "2026-10-31",
+        "score_bps": 9686,
+        "weights_used": 85,
+        "dimensions": [
+            dimension("TIMELINESS", 20, Some(10_000), json!({ "obligations_due": 1, "obligations_on_time": 1 })),
+            dimension("COMPLETENESS", 25, Some(9475), json!({
+                "accounts_reported": 199, "accounts_missing": 1, "fields_expected": 1000, "fields_missing": 100,
+            })),
+            dimension("VALIDITY", 20, Some(9476), json!({ "records_received": 210, "records_rejected": 11 })),
+            dimension("CONSISTENCY", 20, Some(9849), json!({ "records_accepted": 199, "history_warnings": 3 })),
+            dimension("CORRECTION_RESPONSIVENESS", 15, None, json!({ "corrections_due": 0, "corrections_in_time": 0 })),
+        ],
+        "trend": [
+            { "period_end": "2026-10-31", "score_bps": 9686, "weights_used": 85 },
+            { "period_end": "2026-09-30", "score_bps": null, "weights_used": 0 },
+        ],
+        "top_rules": [{
+            "code": "X007",
+            "severity": "R",
+            "records": 11,
+            "message": "There are days past due without an overdue amount, or an overdue amount without days past due.",
+        }],
+        "peers": { "percentile_bps": null, "null_reason": "FEWER_THAN_FIVE_PEERS" },
+        "thresholds": { "working_days": 5, "reject_bps": 500, "identity_reject_bps": 200 },
+    })
 }
 
 pub fn waiver() -> Value {

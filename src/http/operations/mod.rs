@@ -1,5 +1,8 @@
 //! `/v1/operations`: what operators do. Every route asks for the scope `admin`.
 
 mod agreements;
+pub mod batches;
 pub mod constants;
+pub mod erasure;
 pub mod overrides;
+pub mod recalls;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::chunk::{ChunkBuilder, Person};
+use super::chunk::{ChunkBuilder, Contradicted, Person};
 use super::judge::{Judge, Output, Records};
 use super::ledger::Ledger;
 use super::rejects::RejectLine;
@@ -22,7 +22,7 @@ use crate::domain::rules::applications::{
 };
 use crate::domain::rules::field::read_application;
 use crate::domain::rules::identity::{IdentityContext, check_applicant};
-use crate::domain::rules::{RulePolicy, is_summable, l007};
+use crate::domain::rules::{Code, RulePolicy, is_summable, l007};
 use crate::error::Result;
 use crate::ids::{BatchId, SubjectId};
 use crate::pipeline::decode::Fault;
@@ -102,10 +102,11 @@ pub async fn settle(
     ledger: &mut Ledger,
     stage: &mut Stage,
 ) -> Result<()> {
-    let Stage { app, connection, rejects, .. } = stage;
+    let Stage { app, connection, rejects, contradicted, .. } = stage;
     let replaced = replacements::replaced_by(&app.db.system, batch).await?;
     let replaced: Vec<BatchId> = replaced.into_iter().map(|replaced| replaced.batch_id).collect();
-    let mut pass = Pass { policy, known: HashMap::new(), gone: Marks::default() };
+    let contradicted = std::mem::take(contradicted);
+    let mut pass = Pass { policy, contradicted, known: HashMap::new(), gone: Marks::default() };
     let mut staged = staged_applications::in_order(connection).try_chunks(PASS_ROWS);
     while let Some(rows) = staged.next().await {
         let rows = rows.map_err(|broken| broken.1)?;
@@ -136,6 +137,8 @@ type Key = (String, Option<SubjectId>);
 /// The staged applications passing by.
 struct Pass<'p> {
     policy: &'p RulePolicy,
+    /// What the serving store says of the persons.
+    contradicted: Contradicted,
     /// The latest word on each application.
     known: HashMap<Key, Filed>,
     /// Repeated or rejected: they do not stay.
@@ -158,24 +161,31 @@ impl Pass<'_> {
     /// Decides about one record; gives back the line of one that is rejected.
     fn row(&mut self, row: &ApplicationRow, ledger: &mut Ledger) -> Result<Option<RejectLine>> {
         let (record_no, key, arriving) = (row.record_no as u64, row.key(), row.filed()?);
+        let mut findings = self.about_person(record_no);
         match check_against_known(self.known.get(&key), &arriving) {
             Standing::Repeated => {
                 self.gone.set(record_no);
                 ledger.repeat_staged(record_no);
                 return Ok(None);
             }
-            Standing::Refused(finding) => {
-                let finding = self.policy.apply(finding);
-                if let Some(finding) = finding.as_ref().filter(|finding| finding.rejects()) {
-                    self.gone.set(record_no);
-                    let findings = std::slice::from_ref(finding);
-                    return Ok(Some(ledger.reject_staged(record_no, row.account_ref.clone(), findings)));
-                }
-                ledger.keep_staged(record_no, row.account_ref.as_ref(), finding.as_slice());
-            }
+            Standing::Refused(finding) => findings.push(finding),
             Standing::New => {}
         }
+        self.policy.apply_to(&mut findings);
+        if findings.iter().any(Finding::rejects) {
+            self.gone.set(record_no);
+            return Ok(Some(ledger.reject_staged(record_no, row.account_ref.clone(), &findings)));
+        }
+        ledger.keep_staged(record_no, row.account_ref.as_ref(), &findings);
         self.known.insert(key, arriving);
         Ok(None)
+    }
+
+    /// I017 and L009, as for the holders of accounts.
+    fn about_person(&self, record_no: u64) -> Vec<Finding> {
+        let (erased, linked) = (&self.contradicted.erased, &self.contradicted.identities);
+        let erased = erased.contains(record_no).then(|| Finding::at(Code::L009, Field::IdNumber));
+        let linked = linked.contains(record_no).then(|| Finding::whole(Code::I017));
+        erased.into_iter().chain(linked).collect()
     }
 }

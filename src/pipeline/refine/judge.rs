@@ -11,6 +11,7 @@ use super::events::EventChunk;
 use super::imputed::Imputed;
 use super::ledger::Ledger;
 use super::mask;
+use super::quality::Quality;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
 use super::snapshots::Rows;
 use super::tally::Sample;
@@ -45,6 +46,7 @@ pub struct Reading {
     /// What the rows of a book say together; absent for other datasets.
     pub rows: Option<Rows>,
     pub imputed: Imputed,
+    pub quality: Quality,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
@@ -76,6 +78,7 @@ pub struct Judge<'a> {
     pub totals: Totals,
     money: MoneyForms,
     imputed: Imputed,
+    pub quality: Quality,
 }
 
 impl<'a> Judge<'a> {
@@ -97,6 +100,7 @@ impl<'a> Judge<'a> {
             totals: Totals::default(),
             money: MoneyForms::default(),
             imputed: Imputed::default(),
+            quality: Quality::default(),
         }
     }
 
@@ -137,8 +141,8 @@ impl<'a> Judge<'a> {
         if let Some(frame) = self.rejects.take().map_err(|error| Fault::Ours(error.to_string()))? {
             self.send(Output::Rejects(frame))?;
         }
-        let Judge { ledger, totals, money, imputed, .. } = self;
-        Ok(Reading { ledger, totals, money, rows: records.finish()?, imputed, file_fault })
+        let Judge { ledger, totals, money, imputed, quality, .. } = self;
+        Ok(Reading { ledger, totals, money, rows: records.finish()?, imputed, quality, file_fault })
     }
 
     /// An empty list for the findings of the next record; [`Judge::weigh`] takes it back.

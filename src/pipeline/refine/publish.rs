@@ -12,7 +12,8 @@ use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
 use crate::db::{
-    applications, events, journal, lineage, overlay, overrides, parked_events, precedents, subjects,
+    applications, events, journal, lineage, overlay, overrides, parked_events, precedents, scorecard,
+    subjects,
 };
 use crate::domain::batch::State;
 use crate::domain::contract::Dataset;
@@ -45,6 +46,7 @@ pub async fn settle(
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
         .await?;
+    scorecard::set_quality_in_tx(&mut tx, batch.id, &judgement.quality).await?;
     overrides::set_leniency_in_tx(&mut tx, batch.id, &judgement.leniency).await?;
     batches::replace_findings_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
     let step = Step { at: now, actor: "worker", reason: judgement.reason.as_deref() };

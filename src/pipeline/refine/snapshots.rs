@@ -83,6 +83,7 @@ impl Records for Snapshots<'_> {
         let Some(identity) = checked else {
             return Err(Fault::Ours(format!("record {record_no} passed every rule without an identity")));
         };
+        judge.quality.add(&record);
         self.keep(judge, record_no, &record, &identity)
     }
 

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::db::batches::Batch;
 use crate::db::copy::copy_in;
 use crate::db::jobs::Lease;
-use crate::db::{serving, staged_applications, staged_events, staging};
+use crate::db::{erasure_tombstones, serving, staged_applications, staged_events, staging};
 use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
@@ -79,7 +79,9 @@ impl Stage {
         } else {
             Vec::new()
         };
+        let erased = erasure_tombstones::among(pool, &chunk.tokens()).await?;
         Ok(Known {
+            erased: erased.into_iter().collect(),
             subjects: subjects.into_iter().map(|known| (known.token, known.subject_id)).collect(),
             holders: holders.into_iter().collect(),
         })

@@ -58,6 +58,13 @@ pub async fn withdraw_in_tx(
     overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
 }
 
+/// The opposite, for a batch that counts again because what replaced it was recalled.
+pub async fn restore_in_tx(tx: &mut PgConnection, contributor: ContributorId, batch: BatchId) -> Result<()> {
+    applications::restore_in_tx(tx, batch).await?;
+    let account_refs = events::restore_in_tx(tx, batch).await?;
+    overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
+}
+
 async fn tell_in_tx(
     tx: &mut PgConnection,
     batch: &Batch,

@@ -8,7 +8,7 @@ use super::ledger::Ledger;
 use super::snapshots::Rows;
 use super::stage::Stage;
 use super::tally::Sample;
-use super::{applications, book, events, history, late};
+use super::{applications, book, events, history, late, timed};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::obligations;
 use crate::db::overrides::Leniency;
@@ -35,11 +35,13 @@ pub struct Judgement {
     pub policy: RulePolicy,
     /// Under which overrides and with how many constants.
     pub leniency: Leniency,
+    /// What the scorecard counts.
+    pub quality: serde_json::Value,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, rows, imputed, file_fault } = reading;
+    let Reading { mut ledger, totals, money, rows, imputed, quality, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
     let (mut fullest, mut most_snapshots) = (Vec::new(), 0);
     match (batch.dataset, rows) {
@@ -54,8 +56,11 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     let comparison = match file_fault {
         Some(_) => book::Comparison::default(),
         None => {
-            history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
-            book::compare(batch, &policy, &mut ledger, stage).await?
+            let past = Box::pin(async {
+                history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
+                book::compare(batch, &policy, &mut ledger, stage).await
+            });
+            timed("history", past).await?
         }
     };
 
@@ -107,6 +112,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
             imputed: imputed.to_json(),
         },
         policy,
+        quality: json!(quality),
     })
 }
 

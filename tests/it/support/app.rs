@@ -198,6 +198,16 @@ impl TestApp {
         done
     }
 
+    /// Makes a received batch one that every attempt has failed at.
+    pub async fn bury(&self, batch: &str, cause: &str) {
+        for statement in [
+            "UPDATE jobs SET state = 'dead', attempts = 3, finished_at = now(), last_error = NULL WHERE batch_id = $1::uuid AND $2 <> ''",
+            "UPDATE batches SET state = 'failed', failure = $2, settled_at = now() WHERE batch_id = $1::uuid",
+        ] {
+            sqlx::query(statement).bind(batch).bind(cause).execute(&self.database.pool).await.unwrap();
+        }
+    }
+
     pub fn advance(&self, by: TimeDelta) {
         self.app.clock.advance(by);
     }

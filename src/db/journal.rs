@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use super::columns::{journal_columns, snapshot_columns};
 use super::serving::Origin;
-use super::{overlay, serving_restrictions};
+use super::{delistings, overlay, serving_restrictions};
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId};
 
@@ -127,7 +127,8 @@ pub async fn refold_in_tx(
         .execute(&mut *connection)
         .await?;
     overlay::of_touched_accounts_in_tx(connection, contributor).await?;
-    serving_restrictions::apply_in_tx(connection, contributor).await
+    serving_restrictions::apply_in_tx(connection, contributor).await?;
+    delistings::apply_in_tx(connection, contributor).await
 }
 
 /// `domain::history` over all records at once: one per calendar month (the later day; on the same day the later place;

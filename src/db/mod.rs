@@ -20,6 +20,7 @@ pub mod constants;
 pub mod contributors;
 pub mod copy;
 pub mod dead_letters;
+pub mod delistings;
 pub mod erasure_tombstones;
 pub mod events;
 pub mod footprints;

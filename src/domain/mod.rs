@@ -12,6 +12,7 @@ pub mod events;
 pub mod finding;
 pub mod history;
 pub mod identity;
+pub mod listings;
 pub mod marks;
 pub mod money;
 pub mod obligations;

@@ -14,6 +14,7 @@ pub mod headers;
 mod health;
 mod layers;
 mod limits;
+mod listings;
 mod metrics;
 mod obligations;
 mod openapi;
@@ -86,6 +87,8 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(obligations::list_obligations))
         .scoped(Scope::BatchesRead, routes!(obligations::find_obligation))
         .scoped(Scope::BatchesRead, routes!(calendar::list_holidays))
+        .scoped(Scope::BatchesRead, routes!(listings::list_listings))
+        .scoped(Scope::BatchesWrite, routes!(listings::delist_account))
         .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))

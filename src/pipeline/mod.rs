@@ -28,6 +28,7 @@ pub mod decode;
 pub mod erasure;
 pub mod fixes;
 pub mod lifecycle;
+pub mod listings;
 pub mod obligations;
 pub mod pack;
 pub mod parking;

@@ -290,6 +290,30 @@ pub fn schema() -> Value {
     })
 }
 
+pub fn listings() -> Value {
+    let listing = json!({
+        "account_ref": "PLAN-000009",
+        "as_of_date": "2026-10-31",
+        "amount": 45_000,
+        "dpd": 90,
+        "evidence_ref": "contracts/PLAN-000009",
+    });
+    json!({ "items": [listing], "next_cursor": null })
+}
+
+pub fn delisting_request() -> Value {
+    json!({ "settled_on": "2026-11-05" })
+}
+
+pub fn delisting() -> Value {
+    json!({
+        "account_ref": "PLAN-000009",
+        "delisted_on": "2026-11-10",
+        "settled_on": "2026-11-05",
+        "breached": false,
+    })
+}
+
 pub const OBLIGATION_ID: &str = "5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f";
 
 pub fn obligation() -> Value {

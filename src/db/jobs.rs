@@ -87,20 +87,12 @@ pub async fn fence_in_tx(connection: &mut PgConnection, lease: &Lease) -> Result
     held.map(|_| ()).ok_or(Error::Overloaded("the lease on this contributor's lane was lost"))
 }
 
-<<<<<<< HEAD
-/// Keeps workers from settling any batch of the contributor for the rest of the transaction, whoever holds the lease.
-pub async fn lock_lane_in_tx(connection: &mut PgConnection, contributor: ContributorId) -> Result<()> {
-    sqlx::query("/* jobs.lock_lane */ SELECT FROM lanes WHERE contributor_id = $1 FOR UPDATE")
-        .bind(contributor)
-        .execute(connection)
-=======
 /// Waits until no publication of the contributor is under way, and keeps new ones from beginning for the rest of the
 /// transaction. The work that leads to one goes on.
 pub async fn wait_for_lane_in_tx(connection: &mut PgConnection, contributor: ContributorId) -> Result<()> {
     sqlx::query("/* jobs.wait_for_lane */ SELECT 1 FROM lanes WHERE contributor_id = $1 FOR NO KEY UPDATE")
         .bind(contributor)
         .fetch_optional(connection)
->>>>>>> main
         .await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
-use super::batches::RuleCount;
+use super::batch_findings::RuleCount;
 use super::columns::event_columns;
 use super::serving::Origin;
 use super::staged_events::EventRow;

@@ -34,6 +34,7 @@ pub mod pack;
 pub mod parking;
 pub mod recall;
 pub mod refine;
+pub mod rehearsals;
 pub mod replay;
 pub mod schedules;
 pub mod sweep;

@@ -75,7 +75,7 @@ pub async fn reject_expired(app: &App) -> Result<u64> {
 
 async fn reject_portion(app: &App, contributor: ContributorId, now: DateTime<Utc>) -> Result<u64> {
     let mut tx = app.db.system.begin().await?;
-    jobs::lock_lane_in_tx(&mut tx, contributor).await?;
+    jobs::wait_for_lane_in_tx(&mut tx, contributor).await?;
     let expired = parked_events::lock_expired(&mut tx, contributor, now, PORTION).await?;
     let (mut keys, mut outcomes) = (Keys::default(), Outcomes::default());
     let too_late = Finding {

@@ -30,6 +30,12 @@ pub async fn request(app: &App, operator: ClientId, id: BatchId, reason: &str) -
     if !batch.state.may_become(State::Recalled) {
         return Err(lifecycle::illegal(batch.state, State::Recalled));
     }
+    if batch.envelope.dry_run {
+        return Err(Error::conflict(
+            "illegal-transition",
+            "a rehearsal changed nothing that could be taken back",
+        ));
+    }
     let recall = Recall {
         recall_id: RecallId(random::uuid_v7(now)),
         contributor_id: batch.contributor_id,

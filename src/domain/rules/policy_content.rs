@@ -1,8 +1,8 @@
 //! Policy rules of one row (`domain.md` 6.2): what a credit report must not hold, and what a listing needs.
 //!
-//! L001 prohibited content · L002 below the thresholds of a listing · L004 a listing without evidence · L005 settled
-//! and still to be listed · L006 beyond
-//! retention · L007 an NRIC inside a reference · L008 personal data in a text. L003 and L009 look at more than a row.
+//! L001 prohibited content · L002 below the thresholds of a listing · L004 a listing without evidence · L005 settled and
+//! still to be listed · L006 beyond retention · L007 an NRIC inside a reference · L008 personal data in a text. L003
+//! and L009 look at more than a row.
 //!
 //! Free texts are `sold_to` and `evidence_ref`. A person's name is not searched: honest names contain such words.
 

@@ -111,6 +111,7 @@ async fn read_and_stage(
     terms: &Arc<Terms>,
     stage: &mut Stage,
 ) -> Result<Reading> {
+    let contract = app.contracts.contract(batch.dataset, &batch.envelope.schema_version).await?;
     let object = app.store.get(&batch.object_key).await?;
     let object = object.ok_or_else(|| Error::Internal("the stored object is missing".into()))?;
     let (send_feed, feed) = mpsc::channel(FEED_DEPTH);
@@ -124,10 +125,10 @@ async fn read_and_stage(
             match batch.dataset {
                 Dataset::AccountSnapshot => {
                     let records = Snapshots::new(&batch, &terms, &app.keys, &app.config.temp_dir);
-                    judge.read(records, feed, limits)
+                    judge.read(contract, records, feed, limits)
                 }
-                Dataset::RepaymentEvent => judge.read(Events::new(&batch), feed, limits),
-                Dataset::Application => judge.read(Applications::new(&batch), feed, limits),
+                Dataset::RepaymentEvent => judge.read(contract, Events::new(&batch), feed, limits),
+                Dataset::Application => judge.read(contract, Applications::new(&batch), feed, limits),
             }
         })
     };

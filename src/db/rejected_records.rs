@@ -297,7 +297,7 @@ pub struct Filter<'a> {
     pub batch_id: Option<BatchId>,
     pub account_ref: Option<&'a str>,
     pub period_end: Option<NaiveDate>,
-    /// Only records that are, or are not, waiting to be fixed.
+    /// Only records that wait to be fixed, or only those that were. What a batch left that no longer counts waits for nothing.
     pub open: Option<bool>,
 }
 
@@ -316,6 +316,8 @@ macro_rules! list {
             " AND ($2::text IS NULL OR $2 = ANY (r.codes)) AND ($3::text IS NULL OR $3 = ANY (r.fields))
               AND ($4::uuid IS NULL OR r.batch_id = $4) AND ($5::text IS NULL OR r.account_ref = $5)
               AND ($6::date IS NULL OR r.period_end = $6) AND ($7::bool IS NULL OR (r.resolved_at IS NULL) = $7)
+              AND ($7 IS DISTINCT FROM true OR NOT EXISTS (SELECT FROM batches b WHERE b.batch_id = r.batch_id
+                   AND b.state IN ('superseded', 'recalled', 'cancelled')))
               AND (r.batch_id < $8 OR r.record_no > $9)
             ORDER BY 1 DESC, 2 LIMIT $10"
         )

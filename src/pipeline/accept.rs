@@ -15,6 +15,7 @@ use crate::db::batches::{self, Batch, NewBatch, Reception};
 use crate::domain::batch::State;
 use crate::domain::contract::Mode;
 use crate::domain::envelope::Envelope;
+use crate::domain::rules::is_whole_book;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, ContributorId, JobId, ObligationId};
 use crate::privacy::random;
@@ -135,23 +136,25 @@ async fn take_over(app: &App, abandoned: &Batch) -> Result<()> {
     Ok(())
 }
 
-/// F027: a replacement names a batch of the same contributor, dataset and period.
+/// F027: a replacement names a batch of the same contributor, dataset and period. Only a whole book takes the place of one:
+/// what compares books would not look at a few records that remove all others.
 async fn check_replaced(app: &App, submission: &Submission) -> Result<()> {
     let Some(replaced) = submission.envelope.replaces else { return Ok(()) };
     let mut tx = app.db.as_contributor(submission.contributor_id).await?;
     let batch = batches::find(&mut *tx, submission.contributor_id, replaced).await?;
     tx.commit().await?;
     let envelope = &submission.envelope;
-    let fits = batch.is_some_and(|b| {
+    let fits = |b: &Batch| {
         b.dataset == envelope.dataset && b.period_end == envelope.period_end && !b.envelope.dry_run
-    });
-    if fits {
-        return Ok(());
-    }
-    Err(Error::unprocessable(
-        "validation-failed",
-        "replaces must name a batch of yours with the same dataset and period_end (F027)",
-    ))
+    };
+    let refusal = match batch.filter(fits) {
+        None => "replaces must name a batch of yours with the same dataset and period_end (F027)",
+        Some(b) if is_whole_book(b.mode) && !is_whole_book(envelope.mode) => {
+            "a whole book is replaced by a FULL or REPLACE; single records are sent as a DELTA without replaces (F027)"
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(Error::unprocessable("validation-failed", refusal))
 }
 
 /// The live submission under this one's key, and whether its upload was given up by everyone.
@@ -401,7 +404,7 @@ async fn commit_reception(
         return Err(Error::conflict(
             "duplicate-content",
             format!(
-                "batch {earlier} has the same bytes; if they are meant, send them with allow_duplicate=true or replaces={earlier} (F012)"
+                "batch {earlier} has the same bytes; if they are meant, send them with allow_duplicate=true or, in the same mode, replaces={earlier} (F012)"
             ),
         ));
     }

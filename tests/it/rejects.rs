@@ -293,6 +293,36 @@ async fn judging_again_replaces_what_was_kept_and_a_replacement_resolves_it() {
     assert_eq!(left.len(), if replaced.state() == "published" { 0 } else { 3 }, "{:#}", replaced.0);
 }
 
+/// Takes a batch back with both pairs of eyes.
+async fn recall(operators: &[Caller; 2], batch: &str) {
+    let path = format!("/v1/operations/batches/{batch}/recalls");
+    let asked = operators[0].post_json(&path, &json!({"reason": "sent by mistake"})).await.expect(201).json();
+    let path = format!("/v1/operations/recalls/{}/approve", asked["recall_id"].as_str().unwrap());
+    operators[1].post(&path).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_to_be_fixed_of_a_batch_that_no_longer_counts() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let operators = [eyes.operator("asks").await, eyes.operator("agrees").await];
+    let book = |mode: &str, second: Value| {
+        Submission::ndjson(ndjson(&[account(1), second])).period(mode, "2026-10-31".parse().unwrap())
+    };
+    let first = eyes.judged(&sender, &book("FULL", late_without_debt(2))).await;
+    assert_eq!((first.state(), list(&sender, "state=open").await.len()), ("published", 1));
+    // A REPLACE names nothing, and takes the place of the whole book all the same.
+    let second = eyes.judged(&sender, &book("REPLACE", account(2))).await;
+    assert_eq!(second.state(), "published", "{:#}", second.0);
+    assert_eq!(list(&sender, "state=open").await, [] as [Value; 0]);
+    assert_eq!(list(&sender, "state=resolved").await[0]["resolved_by"], second.id());
+    recall(&operators, second.id()).await;
+    assert_eq!(places(&list(&sender, "state=open").await), [(first.id().to_owned(), 2)]);
+    recall(&operators, first.id()).await;
+    assert_eq!(list(&sender, "state=open").await, [] as [Value; 0]);
+    assert_eq!((list(&sender, "state=resolved").await.len(), list(&sender, "").await.len()), (0, 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_rejected_as_a_whole_tells_its_records_too() {
     let eyes = TestApp::start().await;

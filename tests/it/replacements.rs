@@ -6,7 +6,7 @@ use etrplus::domain::contract::Terms;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{Caller, Submission, TestApp};
+use crate::support::app::{Caller, Submission, TestApp, patient};
 use crate::support::records::{account_with, ndjson, nric};
 
 fn rows(changes: &[(u32, Value)]) -> Vec<u8> {
@@ -104,6 +104,71 @@ async fn a_batch_that_names_another_takes_its_place_alone() {
     eyes.try_jobs().await;
     assert_eq!(bank.batch(&id).await["state"], "published");
     assert_eq!(bank.batch(&failed).await["state"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_records_never_take_the_place_of_a_whole_book() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", Terms::default()).await;
+    let book =
+        Submission::ndjson(rows(&[october(1, 60_000), october(2, 60_000)])).period("FULL", day("2026-10-31"));
+    let book = publish(&eyes, &bank, &book).await;
+    let of_mode = |mode: &str| {
+        Submission::ndjson(rows(&[october(1, 50_000), october(2, 60_000)]))
+            .period(mode, day("2026-10-31"))
+            .with(&format!("replaces={book}"))
+    };
+    let refused = bank.send(&of_mode("DELTA")).await.expect(422).json();
+    assert_eq!(
+        refused["detail"],
+        "a whole book is replaced by a FULL or REPLACE; single records are sent as a DELTA without replaces (F027)"
+    );
+    publish(&eyes, &bank, &of_mode("REPLACE")).await;
+    assert_eq!(accounts(&eyes).await, [told(1, &[50_000]), told(2, &[60_000])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_confirmed_or_replayed_after_its_replacement_came_is_not_published_over_it() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", patient()).await;
+    let crowd: Vec<(u32, Value)> = (101..=151).map(|n| (n, json!({"id_number": nric(3)}))).collect();
+    let held = eyes.judged(&bank, &Submission::ndjson(rows(&crowd))).await;
+    assert_eq!(held.state(), "on_hold");
+    let replacing = Submission::ndjson(rows(&[october(1, 60_000)])).with(&format!("replaces={}", held.id()));
+    let replacing = bank.submit(&replacing).await;
+    let path = format!("/v1/batches/{}/confirm", held.id());
+    bank.post_json(&path, &json!({"explanation": "a fleet of one owner"})).await.expect(200);
+
+    let failed = bank.submit(&Submission::ndjson(rows(&[october(2, 60_000)]))).await;
+    eyes.bury(&failed, "the stored object is missing").await;
+    let again = Submission::ndjson(rows(&[october(3, 60_000)])).with(&format!("replaces={failed}"));
+    let again = bank.submit(&again).await;
+    let operator = eyes.operator("operator").await;
+    operator.post(&format!("/v1/operations/batches/{failed}/replay")).await.expect(200);
+
+    eyes.run_jobs().await;
+    for (replaced, by) in [(held.id(), &replacing), (failed.as_str(), &again)] {
+        assert_eq!(bank.batch(by).await["state"], "published");
+        let replaced = bank.batch(replaced).await;
+        assert_eq!((&replaced["state"], &replaced["superseded_by"]), (&json!("cancelled"), &json!(by)));
+    }
+    assert_eq!(accounts(&eyes).await, [told(1, &[60_000]), told(3, &[60_000])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_replaces_what_counts_may_tell_older_days_and_only_of_its_month() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", patient()).await;
+    let first =
+        publish(&eyes, &bank, &Submission::ndjson(rows(&[october(1, 60_000), october(2, 60_000)]))).await;
+    let withdrawn = bank.submit(&Submission::ndjson(rows(&[october(3, 60_000)]))).await;
+    bank.post(&format!("/v1/batches/{withdrawn}/cancel")).await.expect(200);
+    let older = [(1, json!({"as_of_date": "2026-10-15"})), (2, json!({"as_of_date": "2026-09-30"}))];
+    for (named, too_old) in [(&withdrawn, 2), (&first, 1)] {
+        let replacing = Submission::ndjson(rows(&older)).with(&format!("replaces={named}"));
+        let report = eyes.judged(&bank, &replacing).await;
+        assert_eq!(report.rules().get("P017"), Some(&too_old), "{:#}", report.0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

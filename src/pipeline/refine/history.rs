@@ -5,6 +5,7 @@
 //! records, so memory does not grow with the findings. A first load, where each account comes once, is not walked
 //! through: only rows that a rule may speak of without a past are looked at.
 
+use chrono::NaiveDate;
 use futures::TryStreamExt as _;
 
 use super::late;
@@ -12,7 +13,9 @@ use super::ledger::Ledger;
 use super::stage::Stage;
 use crate::db::batches::Batch;
 use crate::db::history::{self as store, Encounter};
-use crate::domain::contract::{Dataset, Mode, Terms};
+use crate::db::replacements;
+use crate::domain::batch::State;
+use crate::domain::contract::{Dataset, Terms};
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
 use crate::domain::rules::RulePolicy;
@@ -31,7 +34,7 @@ pub async fn compare(
     if batch.dataset != Dataset::AccountSnapshot {
         return Ok(());
     }
-    let replaces = batch.mode == Mode::Replace || batch.envelope.replaces.is_some();
+    let replaces = restated(batch, stage).await?;
     let context = HistoryContext { terms, replaces, sends_events: false };
     let mut walk = Walk::new(context, policy);
     store::analyze_staged(&mut stage.connection).await?;
@@ -47,6 +50,14 @@ pub async fn compare(
     let (rejected, staying): (Vec<Marked>, Vec<Marked>) =
         walk.found.into_iter().partition(|marked| marked.finding.rejects());
     late::conclude(&rejected, &Marks::default(), &staying, ledger, stage).await
+}
+
+/// The end of the period that the batch states anew. Who replaces what was never published, or no longer counts, states
+/// it for the first time. Judged in the lane, so what is replaced now is what is replaced at publication.
+async fn restated(batch: &Batch, stage: &mut Stage) -> Result<Option<NaiveDate>> {
+    let replaced = replacements::replaced_by(&mut *stage.connection, batch).await?;
+    let counted = |state: &str| State::parse(state).is_some_and(|state| state.may_become(State::Superseded));
+    Ok(replaced.iter().any(|replaced| counted(&replaced.state)).then_some(batch.period_end))
 }
 
 /// One walk through the rows.

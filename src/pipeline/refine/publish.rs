@@ -37,9 +37,10 @@ pub async fn settle(
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
+    let mut replaced = Vec::new();
     if judgement.state == State::Published && !batch.envelope.dry_run {
         let step = Step { at: now, actor: "worker", reason: None };
-        publish_in_tx(&mut tx, batch, &judgement, &contract, step).await?;
+        replaced = publish_in_tx(&mut tx, batch, &judgement, &contract, step).await?;
         if let Some(book) = &judgement.book {
             precedents::set_book_in_tx(&mut tx, batch.id, book).await?;
         }
@@ -76,18 +77,22 @@ pub async fn settle(
     jobs::complete_in_tx(&mut tx, lease).await?;
     tx.commit().await?;
     count_in_metrics(&judgement);
+    for state in replaced {
+        count_settled(state);
+    }
     app.wake.settled();
     Ok(())
 }
 
-/// Gives the batch its place among all publications, takes what it replaces out of the way, and enters its records.
+/// Gives the batch its place among all publications, takes what it replaces out of the way, and enters its records. Says
+/// what became of the batches that it replaced.
 async fn publish_in_tx(
     tx: &mut PgConnection,
     batch: &Batch,
     judgement: &Judgement,
     contract: &str,
     step: Step<'_>,
-) -> Result<()> {
+) -> Result<Vec<State>> {
     let origin = Origin {
         contributor_id: batch.contributor_id,
         batch_id: batch.id,
@@ -96,25 +101,29 @@ async fn publish_in_tx(
         publication_no: journal::next_publication(&mut *tx).await?,
         contract,
     };
-    match batch.dataset {
+    let replaced = match batch.dataset {
         Dataset::AccountSnapshot => {
-            merge_in_tx(tx, batch, &origin, step).await?;
+            let replaced = merge_in_tx(tx, batch, &origin, step).await?;
             parking::accept_in_tx(tx, &origin, &judgement.policy).await?;
+            replaced
         }
         Dataset::RepaymentEvent => {
             // First, so that the names of the events that go are free.
-            supersede::supersede_in_tx(tx, batch, step).await?;
+            let replaced = supersede::supersede_in_tx(tx, batch, step).await?;
             events::record_staged_in_tx(tx, &origin).await?;
             parked_events::park_staged_in_tx(tx, &origin, origin.known_from + parking::TIME).await?;
             overlay::of_staged_events_in_tx(tx, batch.contributor_id).await?;
+            replaced
         }
         Dataset::Application => {
-            supersede::supersede_in_tx(tx, batch, step).await?;
+            let replaced = supersede::supersede_in_tx(tx, batch, step).await?;
             subjects::merge_applicants_in_tx(tx).await?;
             applications::record_staged_in_tx(tx, &origin, &judgement.warned).await?;
+            replaced
         }
-    }
-    journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
+    };
+    journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await?;
+    Ok(replaced)
 }
 
 /// The persons, the journal, and what it adds up to.
@@ -123,18 +132,20 @@ async fn merge_in_tx(
     batch: &Batch,
     origin: &Origin<'_>,
     step: Step<'_>,
-) -> Result<()> {
+) -> Result<Vec<State>> {
     subjects::merge_holders_in_tx(tx).await?;
     identity_reviews::open_staged_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
     journal::record_staged_in_tx(tx, origin).await?;
-    if supersede::supersede_in_tx(tx, batch, step).await? {
+    let replaced = supersede::supersede_in_tx(tx, batch, step).await?;
+    if replaced.contains(&State::Superseded) {
         // What the replaced batch brought may be gone with it: nothing can be added to the accounts as they are.
         journal::touch_batch_in_tx(tx, batch.id).await?;
-        journal::refold_in_tx(tx, batch.contributor_id, Some(origin)).await
+        journal::refold_in_tx(tx, batch.contributor_id, Some(origin)).await?;
     } else {
         serving::merge_accounts_in_tx(tx, origin).await?;
-        overlay::of_staged_accounts_in_tx(tx, batch.contributor_id).await
+        overlay::of_staged_accounts_in_tx(tx, batch.contributor_id).await?;
     }
+    Ok(replaced)
 }
 
 /// A good verdict passes through `accepted`, so that the history shows both steps.
@@ -187,9 +198,13 @@ async fn record_lineage(
     lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await
 }
 
+fn count_settled(state: State) {
+    metrics::counter!("etr_batches_settled_total", "state" => state.as_str()).increment(1);
+}
+
 fn count_in_metrics(judgement: &Judgement) {
     let counts = &judgement.counts;
-    metrics::counter!("etr_batches_settled_total", "state" => judgement.state.as_str()).increment(1);
+    count_settled(judgement.state);
     let outcomes = [
         ("accepted", counts.accepted),
         ("rejected", counts.rejected),

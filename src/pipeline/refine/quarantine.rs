@@ -84,8 +84,5 @@ pub async fn write_in_tx(
     if let Some(fixed) = batch.envelope.fixes {
         rejected_records::resolve_in_tx(connection, fixed, batch.id, at).await?;
     }
-    if let Some(replaced) = batch.envelope.replaces {
-        rejected_records::resolve_all_in_tx(connection, replaced, batch.id, at).await?;
-    }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A batch in another one's place: what was published is superseded, what still waits is cancelled.
+//! A batch in another one's place: what was published is superseded, what still waits is cancelled, what was rejected is
+//! made good.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -6,24 +7,26 @@ use sqlx::PgConnection;
 
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
-use crate::db::{applications, events, journal, lineage, overlay, replacements};
+use crate::db::{applications, events, journal, lineage, overlay, rejected_records, replacements};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ContributorId};
 
-/// Takes out of the way what the batch replaces, in the transaction that publishes it. `true` when something that was
-/// published no longer counts: its accounts are touched and have to be folded anew.
-pub async fn supersede_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<bool> {
-    let mut published = false;
+/// Takes out of the way what the batch replaces, in the transaction that publishes it, and says what became of each batch.
+/// When one is superseded, what was published no longer counts: its accounts are touched and have to be folded anew.
+pub async fn supersede_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<Vec<State>> {
+    let mut outcomes = Vec::new();
     for replaced in replacements::replaced_by(&mut *tx, batch).await? {
         let from = State::parse(&replaced.state).ok_or_else(|| Error::Inconsistent {
             table: "batches",
             column: "state",
             row: replaced.batch_id.to_string(),
         })?;
-        // A batch that holds no data any more, or that its own job is about to settle, stays as it is.
+        rejected_records::resolve_all_in_tx(tx, replaced.batch_id, batch.id, step.at).await?;
+        // What is received waits behind this batch in the lane: it was confirmed or replayed meanwhile, and would be
+        // published over its replacement. A batch that holds no data any more stays as it is.
         let to = match from {
-            State::OnHold | State::Failed => State::Cancelled,
+            State::Received | State::OnHold | State::Failed => State::Cancelled,
             from if from.may_become(State::Superseded) => State::Superseded,
             _ => continue,
         };
@@ -35,14 +38,13 @@ pub async fn supersede_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_
             return Err(Error::Overloaded("a batch that is being replaced changed at the same moment"));
         }
         if to == State::Superseded {
-            published = true;
             journal::touch_batch_in_tx(tx, replaced.batch_id).await?;
             withdraw_in_tx(tx, batch.contributor_id, replaced.batch_id, step.at).await?;
         }
         tell_in_tx(tx, batch, &replaced.batch_id.to_string(), (from, to), step).await?;
-        metrics::counter!("etr_batches_settled_total", "state" => to.as_str()).increment(1);
+        outcomes.push(to);
     }
-    Ok(published)
+    Ok(outcomes)
 }
 
 /// Takes the events and applications of a batch that no longer counts out of what counts; doing it again changes

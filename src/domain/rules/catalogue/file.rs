@@ -397,13 +397,14 @@ pub(super) const RULES: &[Rule] = &[
         code: Code::F027,
         title_en: "Batch cannot be replaced",
         title_ms: "Kelompok tidak boleh diganti",
-        message_en: "The batch named in replaces_batch_id is not the contributor's own or is not of the \
-            same period.",
-        message_ms: "Kelompok dalam replaces_batch_id bukan milik penyumbang atau bukan bagi tempoh yang \
-            sama.",
-        remedy_en: "Name your own batch of the same dataset and period, or leave replaces_batch_id out.",
-        remedy_ms: "Nyatakan kelompok anda sendiri bagi set data dan tempoh yang sama, atau tinggalkan \
-            replaces_batch_id.",
+        message_en: "The batch named in replaces is not the contributor's own or is not of the same \
+            period, or a DELTA names a whole book.",
+        message_ms: "Kelompok dalam replaces bukan milik penyumbang atau bukan bagi tempoh yang sama, \
+            atau DELTA menamakan fail penuh.",
+        remedy_en: "Name your own batch of the same dataset and period, and replace a whole book by a \
+            FULL or REPLACE; or leave replaces out.",
+        remedy_ms: "Nyatakan kelompok anda sendiri bagi set data dan tempoh yang sama, dan gantikan fail \
+            penuh dengan FULL atau REPLACE; atau tinggalkan replaces.",
         fields: &[],
         enabled_from: LAUNCH,
         overridable: false,

@@ -23,6 +23,7 @@
 use chrono::NaiveDate;
 
 use crate::domain::contract::Terms;
+use crate::domain::dates::month_number;
 use crate::domain::finding::Finding;
 
 use super::Code;
@@ -41,17 +42,23 @@ pub use record::*;
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryContext<'a> {
     pub terms: &'a Terms,
-    /// The batch takes the place of an earlier one, whose rows are therefore no past of its own.
-    pub replaces: bool,
+    /// The end of the period whose earlier batch this one takes the place of. That batch's rows, which are of the same
+    /// calendar month, are no past of its own.
+    pub replaces: Option<NaiveDate>,
     /// The contributor tells repayments by events as well.
     pub sends_events: bool,
 }
 
 impl HistoryContext<'_> {
+    /// Whether a row of the day belongs to the month that the batch states anew.
+    fn restates(&self, as_of: NaiveDate) -> bool {
+        self.replaces.is_some_and(|period_end| month_number(period_end) == month_number(as_of))
+    }
+
     /// Whether rows of the day may come although newer ones were accepted: under a back-fill grant, or in a batch
-    /// that takes the place of another.
+    /// that takes the place of another one of the day's month.
     fn may_look_back(&self, as_of: NaiveDate) -> bool {
-        self.replaces || self.terms.backfill_from.is_some_and(|from| from <= as_of)
+        self.restates(as_of) || self.terms.backfill_from.is_some_and(|from| from <= as_of)
     }
 }
 

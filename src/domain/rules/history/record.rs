@@ -17,7 +17,7 @@ const USUAL_PERIODS_TO_FIRST_REPORT: i32 = 2;
 /// never reported but for its period, state everything anew, since nothing else vouches for the old values.
 pub fn p001(past: &Past, row: &Arriving, context: &HistoryContext<'_>) -> Option<Finding> {
     let known = past.known.as_ref()?;
-    if context.replaces && rests_on_one_period(known, row.facts.as_of_date) {
+    if context.restates(row.facts.as_of_date) && rests_on_one_period(known, row.facts.as_of_date) {
         return None;
     }
     let (was, is) = (&known.latest, &row.facts);
@@ -61,7 +61,7 @@ pub fn bound_to_somebody_else(known: AccountOrigin, row: AccountOrigin) -> Findi
 /// batch takes the place of another.
 pub fn p003(past: &Past, row: &Arriving, context: &HistoryContext<'_>) -> Option<Finding> {
     let day = row.facts.as_of_date;
-    let state = match context.replaces {
+    let state = match context.restates(day) {
         true => past.before(day)?,
         false => past.known.as_ref()?.months.iter().find(|month| month.as_of_date <= day)?,
     };
@@ -86,7 +86,7 @@ pub fn p015(past: &Past, row: &Arriving, _: &HistoryContext<'_>) -> Option<Findi
 }
 
 /// P017: a row is not older than the latest accepted one of its account. The past is changed by a correction, by a
-/// batch that takes the place of another, or under a back-fill grant that covers the row's day.
+/// batch that takes the place of another of the same month, or under a back-fill grant that covers the row's day.
 pub fn p017(past: &Past, row: &Arriving, context: &HistoryContext<'_>) -> Option<Finding> {
     let day = row.facts.as_of_date;
     (day < past.known.as_ref()?.latest.as_of_date && !context.may_look_back(day))

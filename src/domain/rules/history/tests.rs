@@ -93,14 +93,14 @@ fn revolving(as_of_date: NaiveDate, outstanding: i64) -> Arriving {
     })
 }
 
-fn judged_as(replaces: bool, terms: &Terms, past: &Past, row: &Arriving) -> Vec<Finding> {
+fn judged_as(replaces: Option<NaiveDate>, terms: &Terms, past: &Past, row: &Arriving) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_history(past, row, &HistoryContext { terms, replaces, sends_events: false }, &mut findings);
     findings
 }
 
 fn judged(past: &Past, row: &Arriving) -> Vec<Finding> {
-    judged_as(false, &Terms::default(), past, row)
+    judged_as(None, &Terms::default(), past, row)
 }
 
 fn breaks(code: Code, past: &Past, row: &Arriving) -> bool {
@@ -244,10 +244,11 @@ fn an_older_row_needs_a_grant_or_a_period_to_replace() {
         judged_as(replaces, terms, &past(), &older).iter().map(|finding| finding.code).collect()
     };
     let granted = |from| Terms { backfill_from: Some(day(from)), ..Terms::default() };
-    assert_eq!(codes(false, &Terms::default()), [P017]);
-    assert_eq!(codes(false, &granted("2026-09-01")), [P017]);
-    assert_eq!(codes(false, &granted("2026-08-31")), []);
-    assert_eq!(codes(true, &Terms::default()), []);
+    assert_eq!(codes(None, &Terms::default()), [P017]);
+    assert_eq!(codes(None, &granted("2026-09-01")), [P017]);
+    assert_eq!(codes(None, &granted("2026-08-31")), []);
+    assert_eq!(codes(Some(day("2026-08-31")), &Terms::default()), []);
+    assert_eq!(codes(Some(day("2026-09-30")), &Terms::default()), [P017], "another month is not stated anew");
 }
 
 #[test]
@@ -264,7 +265,7 @@ fn a_late_row_is_compared_with_the_month_before_it() {
     };
     let terms = Terms { backfill_from: Some(day("2020-01-01")), ..Terms::default() };
     let codes = |row| -> Vec<Code> {
-        judged_as(false, &terms, &known, &row).iter().map(|finding| finding.code).collect()
+        judged_as(None, &terms, &known, &row).iter().map(|finding| finding.code).collect()
     };
     assert_eq!(
         codes(september(72)),
@@ -285,14 +286,14 @@ fn the_same_day_again_is_compared_with_the_day_before_it() {
     );
     known.step(&with(|row| row.facts.status = AccountStatus::Settled));
     assert!(breaks(P003, &known, &row()), "the same day does not undo an end");
-    let replaced = judged_as(true, &Terms::default(), &known, &row());
+    let replaced = judged_as(Some(day("2026-10-31")), &Terms::default(), &known, &row());
     assert_eq!(replaced, [], "a batch in its place does");
 }
 
 #[test]
 fn only_a_period_that_stands_alone_may_be_replaced_with_other_facts() {
     let other = with(|row| row.facts.opened_date = day("2026-08-01"));
-    let replaced = |past: &Past| judged_as(true, &Terms::default(), past, &other);
+    let replaced = |past: &Past| judged_as(Some(day("2026-10-31")), &Terms::default(), past, &other);
     let mut october = Past::default();
     october.step(&row());
     assert_eq!(replaced(&october), []);
@@ -389,11 +390,7 @@ fn an_account_that_stays_restructured_is_asked_once() {
     assert!(!breaks(X030, &told, &restructured));
     let terms = Terms::default();
     let first_sight = |sends_events| {
-        x030(
-            &Past::default(),
-            &restructured,
-            &HistoryContext { terms: &terms, replaces: false, sends_events },
-        )
+        x030(&Past::default(), &restructured, &HistoryContext { terms: &terms, replaces: None, sends_events })
     };
     assert!(first_sight(true).is_some() && first_sight(false).is_none());
 }

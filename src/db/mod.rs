@@ -9,18 +9,22 @@
 //! finds nothing instead of somebody else's batch.
 
 pub mod accounts;
+pub mod applications;
 pub mod approvals;
 pub mod audit_entries;
+pub mod batch_findings;
 pub mod batches;
 pub mod client_assertions;
 pub mod clients;
 mod columns;
 pub mod constants;
+pub mod contracts;
 pub mod contributors;
 pub mod copy;
 pub mod dead_letters;
 pub mod delistings;
 pub mod erasure_tombstones;
+pub mod events;
 pub mod footprints;
 pub mod history;
 pub mod holidays;
@@ -28,9 +32,12 @@ pub mod jobs;
 pub mod journal;
 pub mod lineage;
 pub mod obligations;
+pub mod overlay;
 pub mod overrides;
+pub mod parked_events;
 pub mod precedents;
 pub mod recalls;
+pub mod rehearsals;
 pub mod rejected_records;
 pub mod replacements;
 pub mod reporting;
@@ -40,7 +47,10 @@ pub mod scorecard;
 pub mod serving;
 pub mod serving_restrictions;
 pub mod signing_keys;
+pub mod staged_applications;
+pub mod staged_events;
 pub mod staging;
+pub mod subjects;
 pub mod transitions;
 
 use std::str::FromStr;

@@ -31,11 +31,14 @@ pub mod lifecycle;
 pub mod listings;
 pub mod obligations;
 pub mod pack;
+pub mod parking;
 pub mod recall;
 pub mod refine;
+pub mod rehearsals;
 pub mod replay;
 pub mod schedules;
 pub mod sweep;
+pub mod unopened;
 
 pub mod combiner;
 pub mod footprints;

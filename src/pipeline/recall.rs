@@ -16,6 +16,7 @@ use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, RecallId};
 use crate::pipeline::lifecycle;
+use crate::pipeline::refine::{restore_in_tx, withdraw_in_tx};
 use crate::privacy::random;
 
 /// Asks for a recall. The batch's open request if there is one; `true` when it is new.
@@ -28,6 +29,12 @@ pub async fn request(app: &App, operator: ClientId, id: BatchId, reason: &str) -
     let batch = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
     if !batch.state.may_become(State::Recalled) {
         return Err(lifecycle::illegal(batch.state, State::Recalled));
+    }
+    if batch.envelope.dry_run {
+        return Err(Error::conflict(
+            "illegal-transition",
+            "a rehearsal changed nothing that could be taken back",
+        ));
     }
     let recall = Recall {
         recall_id: RecallId(random::uuid_v7(now)),
@@ -127,12 +134,14 @@ async fn decide_in_tx(
 /// batches that it replaced.
 async fn reverse_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<()> {
     journal::touch_batch_in_tx(tx, batch.id).await?;
+    withdraw_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
     for replaced in replacements::superseded_by(&mut *tx, batch.id).await? {
         let reason = format!("its replacement {} was recalled", batch.id);
         let step = Step { reason: Some(&reason), ..step };
         if batches::move_in_tx(tx, replaced, State::Published, step).await? {
             replacements::clear_superseded_by_in_tx(tx, replaced).await?;
             journal::touch_batch_in_tx(tx, replaced).await?;
+            restore_in_tx(tx, batch.contributor_id, replaced).await?;
         }
     }
     rejected_records::reopen_in_tx(tx, batch.contributor_id, batch.id).await?;

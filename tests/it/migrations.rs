@@ -45,6 +45,14 @@ const SHIPPED: &[(i64, &str)] = &[
         "dd961cbfb3bf27cd885b5f0288edef7a8d6e2cbb4d05b025872e6688665965721025ef4b5280d73839f5712e76a7c74d",
     ),
     (
+        20_261_125_000_300,
+        "ffd0db9ce968489e0b7224c43627bae1ac1b613a1aed489fc8e0cfeeb26ecfdd68f40da1e16e86dbe0dbcc44e4719ef7",
+    ),
+    (
+        20_261_125_000_310,
+        "45535af1c49793cf3d24b7ad9dd5bb124c786e73ef00d9f9ab0068c9d5f47e5285fc90b5224fd4ed169a23761726c914",
+    ),
+    (
         20_261_125_000_400,
         "37f3121d3db578118d687e958dd754aa8e5ba0e7372f720f8687f74eaedac0c833493910cb5f87361b4fecbf305104e5",
     ),
@@ -53,12 +61,20 @@ const SHIPPED: &[(i64, &str)] = &[
         "3eeafadb05731bd3ed8fc1976f7c2d9ec991a5c695a133e19affd3ebeba2f500c27233750753d83e5dbd1485c98b621a",
     ),
     (
+        20_261_125_000_510,
+        "f675161de3bffebfb1d0387d1f7967644797d8618b896c6abc08dc11dd49df4f15abe388d158b539d6e453b38232c486",
+    ),
+    (
         20_261_125_000_550,
         "8b43ffdb7aa8374b6ecbddca0fd258106732898363e28852b6f775450bd3d25ba8f5e6532e9f89c5c0540957aa1fa1bf",
     ),
     (
         20_261_125_000_600,
         "90777b406278aa44b5ac8d9e73fc998942cc6970e1766f6af3ffbe03eea67ceaad1eb51cc3b2674e0270c02f64ebc280",
+    ),
+    (
+        20_261_125_000_610,
+        "cf3181926dd1cde5d88086a4b15336a9b1408effb73de1c3bd5d8ec1b5a94890fabadb011cdfb1595fa6af830f064378",
     ),
     (
         20_261_125_000_630,

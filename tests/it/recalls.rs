@@ -60,7 +60,7 @@ async fn publish(eyes: &TestApp, caller: &Caller, submission: &Submission) -> St
     eyes.run_jobs().await;
     if caller.batch(&id).await["state"] == "on_hold" {
         let path = format!("/v1/batches/{id}/confirm");
-        caller.post_json(&path, &json!({"explanation": "as it is"})).await.expect(200);
+        caller.post_json(&path, &json!({"explanation": "sent as it is"})).await.expect(200);
         eyes.run_jobs().await;
     }
     assert_eq!(caller.batch(&id).await["state"], "published", "{:#}", caller.report(&id).await);

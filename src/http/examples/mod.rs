@@ -1,6 +1,7 @@
 //! What requests and answers look like, for the OpenAPI document. A test sends every request of them and compares
 //! every answer with its documented shape. The person is made up.
 
+pub mod contracts;
 pub mod operations;
 
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ fn batch(state: &str, counts: &Value, next_states: &[&str]) -> Value {
         "published_at": if state == "published" { json!("2026-11-01T02:03:06Z") } else { Value::Null },
         "next_states": next_states,
         "idempotency_key": "october-2026",
-        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.2") },
+        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.3") },
         "links": {
             "self": this,
             "report": format!("{this}/report"),
@@ -279,7 +280,7 @@ pub fn rule_with_example() -> Value {
 }
 
 pub fn rules() -> Value {
-    json!({ "version": "2026.11.2", "rules": [rule()] })
+    json!({ "version": "2026.11.3", "rules": [rule()] })
 }
 
 pub fn schema() -> Value {

@@ -7,8 +7,8 @@ use std::ops::Range;
 use aws_lc_rs::hmac;
 
 use crate::db::copy::TupleWriter;
-use crate::db::staging;
-use crate::domain::contract::{AccountSnapshot, HolderRole, IdType, SubjectType};
+use crate::db::{staged_applications, staging};
+use crate::domain::contract::{AccountSnapshot, Application, HolderRole, IdType, SubjectBlock, SubjectType};
 use crate::domain::marks::Marks;
 use crate::domain::rules::identity::CheckedIdentity;
 use crate::error::Result;
@@ -29,14 +29,14 @@ pub struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    pub fn new(keys: &Keyring, record: &AccountSnapshot<'a>, identity: &'a CheckedIdentity) -> Person<'a> {
+    pub fn new(keys: &Keyring, subject: &SubjectBlock<'a>, identity: &'a CheckedIdentity) -> Person<'a> {
         let primary = &identity.primary;
         Person {
             token: keys.token(primary.id_type(), primary.as_str()),
             id_type: primary.id_type(),
-            subject_type: record.subject_type.unwrap_or(SubjectType::Individual),
+            subject_type: subject.subject_type.unwrap_or(SubjectType::Individual),
             number: primary.as_str(),
-            name: record.full_name.unwrap_or_default(),
+            name: subject.full_name.unwrap_or_default(),
             secondary: identity
                 .secondary
                 .as_ref()
@@ -48,9 +48,9 @@ impl<'a> Person<'a> {
 #[derive(Debug)]
 struct ChunkRow {
     record_no: u64,
-    account: Range<usize>,
-    account_ref: Range<usize>,
-    primary_holder: bool,
+    record: Range<usize>,
+    /// The account that the person holds as its primary holder.
+    held: Option<Range<usize>>,
     token: Token,
     id_type: IdType,
     subject_type: SubjectType,
@@ -66,12 +66,13 @@ impl ChunkRow {
     }
 }
 
-/// Accepted records, encoded but for their subjects. Holds identifiers in clear for as long as it lives;
-/// prints nothing of them.
-#[derive(Default)]
+/// Accepted records, snapshots or applications, encoded but for their subjects. Holds identifiers in clear for as long
+/// as it lives; prints nothing of them.
 pub struct Chunk {
+    /// Fields of a staged tuple: those of the record between its subject and its person.
+    fields: i16,
     rows: Vec<ChunkRow>,
-    accounts: TupleWriter,
+    records: TupleWriter,
     text: String,
 }
 
@@ -81,23 +82,58 @@ impl std::fmt::Debug for Chunk {
     }
 }
 
-#[derive(Default)]
+impl Chunk {
+    fn new(fields: i16) -> Chunk {
+        Chunk { fields, rows: Vec::new(), records: TupleWriter::default(), text: String::new() }
+    }
+}
+
 pub struct ChunkBuilder(Chunk);
 
 impl ChunkBuilder {
-    /// Adds a record; `false` when it lacks a required value.
+    pub fn snapshots() -> ChunkBuilder {
+        ChunkBuilder(Chunk::new(staging::FIELDS))
+    }
+
+    pub fn applications() -> ChunkBuilder {
+        ChunkBuilder(Chunk::new(staged_applications::FIELDS))
+    }
+
+    /// Adds a snapshot; `false` when it lacks a required value.
     #[must_use]
     pub fn add(&mut self, record_no: u64, record: &AccountSnapshot<'_>, person: &Person<'_>) -> bool {
-        let chunk = &mut self.0;
-        let start = chunk.accounts.bytes.len();
-        if staging::write_account(&mut chunk.accounts, record_no, record).is_none() {
+        let start = self.0.records.bytes.len();
+        if staging::write_account(&mut self.0.records, record_no, record).is_none() {
             return false;
         }
+        let primary_holder = record.holder_role == Some(HolderRole::Primary);
+        self.push(record_no, start, record.account_ref.filter(|_| primary_holder), person);
+        true
+    }
+
+    /// Adds an application; `false` when it lacks a required value.
+    #[must_use]
+    pub fn add_application(
+        &mut self,
+        record_no: u64,
+        application: &Application<'_>,
+        person: &Person<'_>,
+    ) -> bool {
+        let start = self.0.records.bytes.len();
+        let written = staged_applications::write(&mut self.0.records, record_no, application).is_some();
+        if written {
+            self.push(record_no, start, None, person);
+        }
+        written
+    }
+
+    /// Adds the row of the record whose own columns begin at `start`.
+    fn push(&mut self, record_no: u64, start: usize, held: Option<&str>, person: &Person<'_>) {
+        let chunk = &mut self.0;
         let row = ChunkRow {
             record_no,
-            account: start..chunk.accounts.bytes.len(),
-            account_ref: append(&mut chunk.text, record.account_ref.unwrap_or_default()),
-            primary_holder: record.holder_role == Some(HolderRole::Primary),
+            record: start..chunk.records.bytes.len(),
+            held: held.map(|account_ref| append(&mut chunk.text, account_ref)),
             token: person.token,
             id_type: person.id_type,
             subject_type: person.subject_type,
@@ -109,7 +145,6 @@ impl ChunkBuilder {
                 .map(|(token, id_type, number)| (*token, *id_type, append(&mut chunk.text, number))),
         };
         chunk.rows.push(row);
-        true
     }
 
     pub fn is_full(&self) -> bool {
@@ -117,7 +152,8 @@ impl ChunkBuilder {
     }
 
     pub fn take(&mut self) -> Option<Chunk> {
-        (!self.0.rows.is_empty()).then(|| std::mem::take(&mut self.0))
+        let empty = Chunk::new(self.0.fields);
+        (!self.0.rows.is_empty()).then(|| std::mem::replace(&mut self.0, empty))
     }
 }
 
@@ -168,8 +204,8 @@ impl Chunk {
     pub fn account_refs(&self) -> Vec<&str> {
         self.rows
             .iter()
-            .filter(|row| row.primary_holder)
-            .map(|row| &self.text[row.account_ref.clone()])
+            .filter_map(|row| row.held.clone())
+            .map(|account_ref| &self.text[account_ref])
             .collect()
     }
 
@@ -181,7 +217,7 @@ impl Chunk {
         keys: &Keyring,
     ) -> Result<(Vec<u8>, Contradicted)> {
         let mut tuple =
-            TupleWriter { bytes: Vec::with_capacity(self.accounts.bytes.len() + self.rows.len() * 200) };
+            TupleWriter { bytes: Vec::with_capacity(self.records.bytes.len() + self.rows.len() * 200) };
         let mut contradicted = Contradicted::default();
         for row in &self.rows {
             let found = known.subjects.get(row.token.as_slice()).copied();
@@ -189,13 +225,13 @@ impl Chunk {
             if row.tokens().any(|token| known.erased.contains(token.as_slice())) {
                 contradicted.erased.set(row.record_no);
             }
-            let bound = known.holders.get(&self.text[row.account_ref.clone()]);
-            if row.primary_holder && bound.is_some_and(|holder| *holder != subject) {
+            let bound = row.held.clone().and_then(|account_ref| known.holders.get(&self.text[account_ref]));
+            if bound.is_some_and(|holder| *holder != subject) {
                 contradicted.holders.set(row.record_no);
             }
-            tuple.tuple(staging::FIELDS);
+            tuple.tuple(self.fields);
             tuple.uuid(subject.0);
-            tuple.bytes.extend_from_slice(&self.accounts.bytes[row.account.clone()]);
+            tuple.bytes.extend_from_slice(&self.records.bytes[row.record.clone()]);
             self.write_person(&mut tuple, row, found.is_none(), subject, keys)?;
             if !self.write_secondary(&mut tuple, row, subject, known, keys)? {
                 contradicted.identities.set(row.record_no);

@@ -18,7 +18,7 @@ use super::stage::Stage;
 use crate::db::batches::Batch;
 use crate::db::events;
 use crate::db::history::{self as store, Encounter};
-use crate::domain::contract::{Mode, Terms};
+use crate::domain::contract::{Dataset, Mode, Terms};
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
 use crate::domain::rules::RulePolicy;
@@ -41,6 +41,9 @@ pub async fn compare(
     ledger: &mut Ledger,
     stage: &mut Stage,
 ) -> Result<()> {
+    if batch.dataset != Dataset::AccountSnapshot {
+        return Ok(());
+    }
     let replaces = batch.mode == Mode::Replace || batch.envelope.replaces.is_some();
     let pool = stage.app.db.system.clone();
     let sends_events = events::sends_events(&pool, batch.contributor_id).await?;

@@ -10,17 +10,21 @@ use super::chunk::{Chunk, Contradicted, Known, SubjectNames};
 use super::rejects::RejectFile;
 use crate::app::App;
 use crate::db::batches::Batch;
+use crate::db::copy::copy_in;
 use crate::db::jobs::Lease;
-use crate::db::{copy, erasure_tombstones, serving, staging};
+use crate::db::{erasure_tombstones, serving, staged_applications, staged_events, staging};
+use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 use crate::store::StorageKey;
 
 /// One attempt's staging area.
 pub struct Stage {
-    app: Arc<App>,
+    pub app: Arc<App>,
     /// The connection that owns the temporary table; transaction C runs on it.
     pub connection: PoolConnection<Postgres>,
+    /// How the dataset's records are staged.
+    copy: &'static str,
     pub contributor_id: ContributorId,
     names: Arc<SubjectNames>,
     pub rejects: RejectFile,
@@ -29,16 +33,37 @@ pub struct Stage {
     pub contradicted: Contradicted,
 }
 
+/// A rehearsal's rejects go with its bytes, after a while.
+fn rejects_key(batch: &Batch, lease: &Lease) -> StorageKey {
+    if batch.envelope.dry_run {
+        StorageKey::rehearsed_rejects(batch.id, lease.lease_token)
+    } else {
+        StorageKey::rejects(batch.id, lease.lease_token)
+    }
+}
+
 impl Stage {
     pub async fn open(app: &Arc<App>, batch: &Batch, lease: &Lease) -> Result<Stage> {
         let mut connection = app.db.refinery.acquire().await?;
         staging::prepare(&mut connection).await?;
+        let copy = match batch.dataset {
+            Dataset::AccountSnapshot => staging::COPY,
+            Dataset::RepaymentEvent => {
+                staged_events::prepare(&mut connection).await?;
+                staged_events::COPY
+            }
+            Dataset::Application => {
+                staged_applications::prepare(&mut connection).await?;
+                staged_applications::COPY
+            }
+        };
         Ok(Stage {
             app: Arc::clone(app),
             connection,
+            copy,
             contributor_id: batch.contributor_id,
             names: Arc::new(SubjectNames::new()),
-            rejects: RejectFile::new(app, StorageKey::rejects(batch.id, lease.lease_token)),
+            rejects: RejectFile::new(app, rejects_key(batch, lease)),
             has_accounts: serving::has_accounts(&app.db.system, batch.contributor_id).await?,
             contradicted: Contradicted::default(),
         })
@@ -52,12 +77,7 @@ impl Stage {
         let encoded = tokio::task::spawn_blocking(move || chunk.staged(&known, &names, &app.keys)).await;
         let (tuples, contradicted) = encoded.map_err(|error| Error::Internal(error.to_string()))??;
         self.contradicted.add_all(&contradicted);
-        let mut copy = self.connection.copy_in_raw(staging::COPY).await?;
-        copy.send(copy::HEADER).await?;
-        copy.send(tuples).await?;
-        copy.send(copy::TRAILER).await?;
-        copy.finish().await?;
-        Ok(())
+        copy_in(&mut self.connection, self.copy, tuples).await
     }
 
     async fn known(&self, chunk: &Chunk) -> Result<Known> {

@@ -28,6 +28,7 @@ pub mod events;
 pub mod footprints;
 pub mod history;
 pub mod holidays;
+pub mod identity_reviews;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;

@@ -5,5 +5,6 @@ pub mod batches;
 pub mod constants;
 pub mod contracts;
 pub mod erasure;
+pub mod identity_reviews;
 pub mod overrides;
 pub mod recalls;

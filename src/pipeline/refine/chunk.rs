@@ -7,13 +7,15 @@ use std::ops::Range;
 use aws_lc_rs::hmac;
 
 use crate::db::copy::TupleWriter;
+use crate::db::identity_reviews::Contradiction;
 use crate::db::{staged_applications, staging};
 use crate::domain::contract::{AccountSnapshot, Application, HolderRole, IdType, SubjectBlock, SubjectType};
+use crate::domain::identity::names::{NormalisedName, contradicts};
 use crate::domain::marks::Marks;
 use crate::domain::rules::identity::CheckedIdentity;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::SubjectId;
-use crate::privacy::{Aad, Keyring, Token, random};
+use crate::privacy::{Aad, Keyring, MacPurpose, Token, random};
 
 /// Records of a chunk: enough to make a look-up worth its round trip, little enough to keep memory small.
 const ROWS: usize = 8192;
@@ -49,8 +51,9 @@ impl<'a> Person<'a> {
 struct ChunkRow {
     record_no: u64,
     record: Range<usize>,
-    /// The account that the person holds as its primary holder.
-    held: Option<Range<usize>>,
+    /// Empty for an application.
+    account_ref: Range<usize>,
+    primary_holder: bool,
     token: Token,
     id_type: IdType,
     subject_type: SubjectType,
@@ -107,7 +110,7 @@ impl ChunkBuilder {
             return false;
         }
         let primary_holder = record.holder_role == Some(HolderRole::Primary);
-        self.push(record_no, start, record.account_ref.filter(|_| primary_holder), person);
+        self.push(record_no, start, (record.account_ref.unwrap_or_default(), primary_holder), person);
         true
     }
 
@@ -122,18 +125,25 @@ impl ChunkBuilder {
         let start = self.0.records.bytes.len();
         let written = staged_applications::write(&mut self.0.records, record_no, application).is_some();
         if written {
-            self.push(record_no, start, None, person);
+            self.push(record_no, start, ("", false), person);
         }
         written
     }
 
     /// Adds the row of the record whose own columns begin at `start`.
-    fn push(&mut self, record_no: u64, start: usize, held: Option<&str>, person: &Person<'_>) {
+    fn push(
+        &mut self,
+        record_no: u64,
+        start: usize,
+        (account_ref, primary_holder): (&str, bool),
+        person: &Person<'_>,
+    ) {
         let chunk = &mut self.0;
         let row = ChunkRow {
             record_no,
             record: start..chunk.records.bytes.len(),
-            held: held.map(|account_ref| append(&mut chunk.text, account_ref)),
+            account_ref: append(&mut chunk.text, account_ref),
+            primary_holder,
             token: person.token,
             id_type: person.id_type,
             subject_type: person.subject_type,
@@ -167,6 +177,8 @@ fn append(text: &mut String, part: &str) -> Range<usize> {
 #[derive(Debug, Default)]
 pub struct Known {
     pub subjects: HashMap<Vec<u8>, SubjectId>,
+    /// The sealed name of each person who is known.
+    pub names: HashMap<SubjectId, Vec<u8>>,
     /// The primary holder of each account that exists.
     pub holders: HashMap<String, SubjectId>,
     /// Identifiers of persons who were erased by law.
@@ -182,6 +194,10 @@ pub struct Contradicted {
     pub identities: Marks,
     /// The record is about a person who was erased by law (L009).
     pub erased: Marks,
+    /// The name contradicts the one that the identifier is known by (I014).
+    pub names: Marks,
+    /// The same, and the pair of names is under review, or was, already.
+    pub reviewed_names: Marks,
 }
 
 impl Contradicted {
@@ -189,6 +205,8 @@ impl Contradicted {
         self.holders.add_all(&other.holders);
         self.identities.add_all(&other.identities);
         self.erased.add_all(&other.erased);
+        self.names.add_all(&other.names);
+        self.reviewed_names.add_all(&other.reviewed_names);
     }
 }
 
@@ -204,8 +222,8 @@ impl Chunk {
     pub fn account_refs(&self) -> Vec<&str> {
         self.rows
             .iter()
-            .filter_map(|row| row.held.clone())
-            .map(|account_ref| &self.text[account_ref])
+            .filter(|row| row.primary_holder)
+            .map(|row| &self.text[row.account_ref.clone()])
             .collect()
     }
 
@@ -225,8 +243,8 @@ impl Chunk {
             if row.tokens().any(|token| known.erased.contains(token.as_slice())) {
                 contradicted.erased.set(row.record_no);
             }
-            let bound = row.held.clone().and_then(|account_ref| known.holders.get(&self.text[account_ref]));
-            if bound.is_some_and(|holder| *holder != subject) {
+            let bound = known.holders.get(&self.text[row.account_ref.clone()]);
+            if row.primary_holder && bound.is_some_and(|holder| *holder != subject) {
                 contradicted.holders.set(row.record_no);
             }
             tuple.tuple(self.fields);
@@ -285,6 +303,39 @@ impl Chunk {
             _ => (0..3).for_each(|_| tuple.null()),
         }
         Ok(other.is_none_or(|other| *other == subject))
+    }
+}
+
+impl Chunk {
+    /// Records whose name contradicts the one that their identifier is known by (I014). Opens sealed names: blocking
+    /// work, and nothing of a name leaves it but a keyed hash.
+    pub fn contradicting_names(&self, known: &Known, keys: &Keyring) -> Result<Vec<Contradiction>> {
+        let mut found = Vec::new();
+        for row in self.rows.iter().filter(|row| !row.account_ref.is_empty()) {
+            let Some(subject) = known.subjects.get(row.token.as_slice()) else { continue };
+            let Some(sealed) = known.names.get(subject) else { continue };
+            let place = Aad { table: "subjects", column: "sealed_name", owner: subject.0.as_bytes() };
+            let pool = keys.open(&place, sealed)?;
+            let pool = std::str::from_utf8(&pool).map_err(|_| Error::Inconsistent {
+                table: "subjects",
+                column: "sealed_name",
+                row: subject.to_string(),
+            })?;
+            let arriving = &self.text[row.name.clone()];
+            if pool == arriving {
+                continue;
+            }
+            let (pool, arriving) = (NormalisedName::new(pool), NormalisedName::new(arriving));
+            if contradicts(&pool, &arriving) {
+                let pair = format!("{subject}\0{}\0{}", pool.canonical(), arriving.canonical());
+                found.push(Contradiction {
+                    record_no: row.record_no as i64,
+                    account_ref: self.text[row.account_ref.clone()].to_owned(),
+                    name_pair: keys.mac(MacPurpose::NamePair, pair.as_bytes()).to_vec(),
+                });
+            }
+        }
+        Ok(found)
     }
 }
 

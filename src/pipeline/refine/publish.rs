@@ -12,8 +12,8 @@ use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
 use crate::db::{
-    applications, batch_findings, events, journal, lineage, overlay, overrides, parked_events, precedents,
-    scorecard, subjects,
+    applications, batch_findings, events, identity_reviews, journal, lineage, overlay, overrides,
+    parked_events, precedents, scorecard, subjects,
 };
 use crate::domain::batch::State;
 use crate::domain::contract::Dataset;
@@ -125,6 +125,7 @@ async fn merge_in_tx(
     step: Step<'_>,
 ) -> Result<()> {
     subjects::merge_holders_in_tx(tx).await?;
+    identity_reviews::open_staged_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
     journal::record_staged_in_tx(tx, origin).await?;
     if supersede::supersede_in_tx(tx, batch, step).await? {
         // What the replaced batch brought may be gone with it: nothing can be added to the accounts as they are.

@@ -1,6 +1,7 @@
 //! The half of refining that talks to Postgres and the store while the judge reads: known subjects, known
 //! accounts, COPY into the staging table, the reject file.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::Postgres;
@@ -11,8 +12,9 @@ use super::rejects::RejectFile;
 use crate::app::App;
 use crate::db::batches::Batch;
 use crate::db::copy::copy_in;
+use crate::db::identity_reviews::Contradiction;
 use crate::db::jobs::Lease;
-use crate::db::{erasure_tombstones, serving, staged_applications, staged_events, staging};
+use crate::db::{erasure_tombstones, identity_reviews, serving, staged_applications, staged_events, staging};
 use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
@@ -46,6 +48,7 @@ impl Stage {
     pub async fn open(app: &Arc<App>, batch: &Batch, lease: &Lease) -> Result<Stage> {
         let mut connection = app.db.refinery.acquire().await?;
         staging::prepare(&mut connection).await?;
+        identity_reviews::prepare(&mut connection).await?;
         let copy = match batch.dataset {
             Dataset::AccountSnapshot => staging::COPY,
             Dataset::RepaymentEvent => {
@@ -74,10 +77,36 @@ impl Stage {
         let known = self.known(&chunk).await?;
         let (names, app) = (Arc::clone(&self.names), Arc::clone(&self.app));
         // Encoding seals new identifiers: milliseconds of pure computation, kept off the async threads.
-        let encoded = tokio::task::spawn_blocking(move || chunk.staged(&known, &names, &app.keys)).await;
-        let (tuples, contradicted) = encoded.map_err(|error| Error::Internal(error.to_string()))??;
+        let encoded = tokio::task::spawn_blocking(move || {
+            let names_apart = chunk.contradicting_names(&known, &app.keys)?;
+            Ok::<_, Error>((chunk.staged(&known, &names, &app.keys)?, names_apart))
+        });
+        let encoded = encoded.await.map_err(|error| Error::Internal(error.to_string()))?;
+        let ((tuples, contradicted), names_apart) = encoded?;
         self.contradicted.add_all(&contradicted);
-        copy_in(&mut self.connection, self.copy, tuples).await
+        copy_in(&mut self.connection, self.copy, tuples).await?;
+        self.names_apart(&names_apart).await
+    }
+
+    /// Marks the records whose name contradicts the pool: those that are met for the first time hold the batch.
+    async fn names_apart(&mut self, found: &[Contradiction]) -> Result<()> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let known = identity_reviews::known(&self.app.db.system, self.contributor_id, found).await?;
+        let known: HashMap<i64, String> =
+            known.into_iter().map(|known| (known.record_no, known.state)).collect();
+        let new: Vec<&Contradiction> =
+            found.iter().filter(|one| !known.contains_key(&one.record_no)).collect();
+        for one in &new {
+            self.contradicted.names.set(one.record_no as u64);
+        }
+        for (record_no, state) in &known {
+            if state != "same_person" {
+                self.contradicted.reviewed_names.set(*record_no as u64);
+            }
+        }
+        identity_reviews::stage(&mut self.connection, &new).await
     }
 
     async fn known(&self, chunk: &Chunk) -> Result<Known> {
@@ -91,6 +120,10 @@ impl Stage {
         let erased = erasure_tombstones::among(pool, &chunk.tokens()).await?;
         Ok(Known {
             erased: erased.into_iter().collect(),
+            names: subjects
+                .iter()
+                .filter_map(|known| Some((known.subject_id, known.sealed_name.clone()?)))
+                .collect(),
             subjects: subjects.into_iter().map(|known| (known.token, known.subject_id)).collect(),
             holders: holders.into_iter().collect(),
         })

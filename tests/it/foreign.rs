@@ -114,6 +114,15 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
          FROM batches WHERE contributor_id = $1 LIMIT 1",
         "/* test.pin */ INSERT INTO contract_pins (contributor_id, dataset, version, pinned_by, pinned_at)
          VALUES ($1, 'account_snapshot', 1, 'cli:one', now())",
+        "/* test.correct */ INSERT INTO corrections (correction_id, contributor_id, requested_by, records, requested_at,
+            as_of_from, as_of_to, adverse, kind, state, reason, account_ref, changes)
+         SELECT gen_random_uuid(), contributor_id, client_id, 1, now(), '2026-10-01', '2026-10-31', false, 'DELETE_ERROR',
+            'requested', 'DUPLICATE', 'A-1', '{}'
+         FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.bury */ INSERT INTO deletion_tombstones
+            (contributor_id, case_id, deleted_at, as_of_from, as_of_to, kind, account_ref)
+         SELECT contributor_id, correction_id, now(), as_of_from, as_of_to, kind, account_ref
+         FROM corrections WHERE contributor_id = $1",
         "/* test.delist */ INSERT INTO delistings
             (contributor_id, account_ref, delisted_on, delisted_at, breached, client_id)
          SELECT contributor_id, 'A-1', '2026-11-02', now(), false, client_id

@@ -11,6 +11,7 @@ use super::late;
 use super::ledger::Ledger;
 use super::stage::Stage;
 use crate::db::batches::Batch;
+use crate::db::corrections;
 use crate::db::history::{self as store, Encounter};
 use crate::domain::contract::{Dataset, Mode, Terms};
 use crate::domain::finding::Finding;
@@ -35,10 +36,13 @@ pub async fn compare(
     let context = HistoryContext { terms, replaces, sends_events: false };
     let mut walk = Walk::new(context, policy);
     store::analyze_staged(&mut stage.connection).await?;
-    let first_load = !stage.has_accounts && most_snapshots <= 1;
+    // Where the only account was deleted, there is none, and yet a past.
+    let has_past =
+        stage.has_accounts || corrections::any_deleted(&mut *stage.connection, batch.contributor_id).await?;
+    let first_load = !has_past && most_snapshots <= 1;
     let mut encounters = match first_load {
         true => store::first_load(&mut stage.connection),
-        false => store::with_past(&mut stage.connection, batch.contributor_id),
+        false => store::with_past(&mut stage.connection, batch.contributor_id, batch.envelope.case_id),
     };
     while let Some(encounter) = encounters.try_next().await? {
         walk.meet(encounter);
@@ -75,7 +79,7 @@ impl<'a> Walk<'a> {
     }
 
     fn meet(&mut self, encounter: Encounter) {
-        let Encounter { record_no, account_ref, row, known, disputed } = encounter;
+        let Encounter { record_no, account_ref, row, known, disputed, deleted } = encounter;
         if account_ref != self.account_ref {
             self.past = Past { known, disputed, ..Past::default() };
             self.account_ref = account_ref;
@@ -85,6 +89,7 @@ impl<'a> Walk<'a> {
         {
             self.past.step(&earlier);
         }
+        self.past.deleted = deleted;
         self.findings.clear();
         check_history(&self.past, &row, &self.context, &mut self.findings);
         // A rule that is milder for the contributor lets the row in, and so into the past of the next one.

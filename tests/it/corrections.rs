@@ -156,7 +156,7 @@ async fn a_contributor_whose_only_account_was_deleted_does_not_bring_it_back() {
     operator.post(&path).await.expect(200);
     eyes.run_jobs().await;
     let report = sender.report(&again).await;
-    assert_eq!(report["state"], "published", "{report:#}");
+    assert_eq!(report["batch"]["state"], "published", "{report:#}");
     let left: Vec<String> = sqlx::query_scalar("/* test.left */ SELECT account_ref FROM accounts")
         .fetch_all(&eyes.database.pool)
         .await

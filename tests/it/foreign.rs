@@ -129,6 +129,11 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
              account_ref, content, contract)
          VALUES ($1, gen_random_uuid(), 2, now(), now(), 2500, '2026-10-01', 1, 'E-2', 'A-9',
             decode(repeat('cd', 32), 'hex'), 'repayment_event/1')",
+        "/* test.doubt */ INSERT INTO identity_reviews
+            (case_id, contributor_id, subject_id, batch_id, record_no, opened_at, account_ref, state, name_pair)
+         SELECT gen_random_uuid(), contributor_id, gen_random_uuid(), batch_id, 1, now(), 'A-1', 'open',
+            decode(repeat('01', 33), 'hex')
+         FROM batches WHERE contributor_id = $1 LIMIT 1",
         "/* test.correct */ INSERT INTO corrections (correction_id, contributor_id, requested_by, records, requested_at,
             as_of_from, as_of_to, adverse, kind, state, reason, account_ref, changes)
          SELECT gen_random_uuid(), contributor_id, client_id, 1, now(), '2026-10-01', '2026-10-31', false, 'DELETE_ERROR',
@@ -158,7 +163,7 @@ async fn row_level_security_alone_holds_the_line() {
     let (ours, theirs) = two_books(&eyes).await;
     let tables = tables_of_contributors(&eyes).await;
     // Credentials and lanes are the system's; a contributor's session sees not even its own.
-    let hidden = ["clients", "lanes", "recalls", "reporting_cadences"];
+    let hidden = ["clients", "identity_reviews", "lanes", "recalls", "reporting_cadences"];
     for table in &tables {
         let mut system = eyes.database.pool.acquire().await.unwrap();
         let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();

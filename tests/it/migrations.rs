@@ -86,7 +86,7 @@ const SHIPPED: &[(i64, &str)] = &[
     ),
     (
         20_261_125_000_630,
-        "508bc91cc27488cff76a4a0c64230048edf0712c8110b9eb4a0f41cf8d0128deee12af57ba49c5a258a5c9b42bdae0bb",
+        "b9f2f2b20a2c09ac25d89837ec17e20c9b44bce06d59ce58fddf7c83235e6e9788f6f3ce3f81b1971fc107bdecc4ad0d",
     ),
 ];
 

@@ -16,9 +16,8 @@ use super::late;
 use super::ledger::Ledger;
 use super::stage::Stage;
 use crate::db::batches::Batch;
-use crate::db::events;
 use crate::db::history::{self as store, Encounter};
-use crate::db::replacements;
+use crate::db::{corrections, events, replacements};
 use crate::domain::batch::State;
 use crate::domain::contract::{Dataset, Mode, Terms};
 use crate::domain::finding::Finding;
@@ -51,10 +50,13 @@ pub async fn compare(
     let sends_events = events::sends_events(&pool, batch.contributor_id).await?;
     let mut walk = Walk::new(HistoryContext { terms, replaces, sends_events }, policy);
     store::analyze_staged(&mut stage.connection).await?;
-    let first_load = !stage.has_accounts && most_snapshots <= 1;
+    // Where the only account was deleted, there is none, and yet a past.
+    let has_past =
+        stage.has_accounts || corrections::any_deleted(&mut *stage.connection, batch.contributor_id).await?;
+    let first_load = !has_past && most_snapshots <= 1;
     let encounters = match first_load {
         true => store::first_load(&mut stage.connection),
-        false => store::with_past(&mut stage.connection, batch.contributor_id),
+        false => store::with_past(&mut stage.connection, batch.contributor_id, batch.envelope.case_id),
     };
     let mut chunks = encounters.try_chunks(CHUNK);
     while let Some(chunk) = chunks.try_next().await.map_err(|TryChunksError(_, error)| error)? {
@@ -121,11 +123,10 @@ impl<'a> Walk<'a> {
     }
 
     fn meet(&mut self, encounter: Encounter, moved: &mut Moved) {
-        let Encounter { record_no, account_ref, row, known, disputed } = encounter;
+        let Encounter { record_no, account_ref, row, known, disputed, deleted } = encounter;
         if account_ref != self.account_ref {
             let events = moved.remove(&account_ref).unwrap_or_default();
-            // Nothing can be deleted yet: corrections will bring the tombstones that P012 asks for.
-            self.past = Past { known, events, disputed, deleted: false };
+            self.past = Past { known, events, disputed, deleted };
             self.account_ref = account_ref;
             self.pending = None;
         }
@@ -133,6 +134,8 @@ impl<'a> Walk<'a> {
         {
             self.past.step(&earlier);
         }
+        // A deletion is of some days of the account.
+        self.past.deleted = deleted;
         self.findings.clear();
         check_history(&self.past, &row, &self.context, &mut self.findings);
         // A rule that is milder for the contributor lets the row in, and so into the past of the next one.

@@ -50,6 +50,10 @@ uuid_id!(
 );
 uuid_id!(JobId);
 uuid_id!(
+    /// A batch judged again.
+    ShadowId
+);
+uuid_id!(
     /// A request to take a published batch back.
     RecallId
 );

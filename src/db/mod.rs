@@ -36,6 +36,7 @@ pub mod schedules;
 pub mod schema;
 pub mod serving;
 pub mod serving_restrictions;
+pub mod shadows;
 pub mod signing_keys;
 pub mod staging;
 pub mod transitions;

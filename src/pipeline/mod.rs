@@ -33,6 +33,7 @@ pub mod recall;
 pub mod refine;
 pub mod replay;
 pub mod schedules;
+pub mod shadows;
 pub mod sweep;
 
 pub mod combiner;

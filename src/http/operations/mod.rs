@@ -5,3 +5,4 @@ pub mod batches;
 pub mod constants;
 pub mod overrides;
 pub mod recalls;
+pub mod shadows;

@@ -14,6 +14,7 @@ mod mask;
 mod publish;
 mod quarantine;
 mod rejects;
+pub mod shadow;
 mod spill;
 mod stage;
 mod supersede;

@@ -11,7 +11,7 @@ use super::rejects::RejectFile;
 use crate::app::App;
 use crate::db::batches::Batch;
 use crate::db::jobs::Lease;
-use crate::db::{copy, serving, staging};
+use crate::db::{copy, journal, serving, staging};
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 use crate::store::StorageKey;
@@ -31,15 +31,34 @@ pub struct Stage {
 
 impl Stage {
     pub async fn open(app: &Arc<App>, batch: &Batch, lease: &Lease) -> Result<Stage> {
+        let connection = app.db.refinery.acquire().await?;
+        Stage::on(app, batch, lease, connection).await
+    }
+
+    /// The same for a batch that is judged again: the accounts are what had been published before it. The connection is
+    /// closed at the end.
+    pub async fn open_before(app: &Arc<App>, batch: &Batch, lease: &Lease) -> Result<Stage> {
         let mut connection = app.db.refinery.acquire().await?;
+        connection.close_on_drop();
+        journal::stand_before_in_session(&mut connection, batch).await?;
+        Stage::on(app, batch, lease, connection).await
+    }
+
+    async fn on(
+        app: &Arc<App>,
+        batch: &Batch,
+        lease: &Lease,
+        mut connection: PoolConnection<Postgres>,
+    ) -> Result<Stage> {
         staging::prepare(&mut connection).await?;
+        let has_accounts = serving::has_accounts(&mut *connection, batch.contributor_id).await?;
         Ok(Stage {
             app: Arc::clone(app),
             connection,
             contributor_id: batch.contributor_id,
             names: Arc::new(SubjectNames::new()),
             rejects: RejectFile::new(app, StorageKey::rejects(batch.id, lease.lease_token)),
-            has_accounts: serving::has_accounts(&app.db.system, batch.contributor_id).await?,
+            has_accounts,
             contradicted: Contradicted::default(),
         })
     }
@@ -60,11 +79,12 @@ impl Stage {
         Ok(())
     }
 
-    async fn known(&self, chunk: &Chunk) -> Result<Known> {
+    async fn known(&mut self, chunk: &Chunk) -> Result<Known> {
         let pool = &self.app.db.system;
         let subjects = serving::known_subjects(pool, &chunk.tokens()).await?;
         let holders = if self.has_accounts {
-            serving::primary_holders(pool, self.contributor_id, &chunk.account_refs()).await?
+            serving::primary_holders(&mut *self.connection, self.contributor_id, &chunk.account_refs())
+                .await?
         } else {
             Vec::new()
         };

@@ -7,7 +7,9 @@
 #![expect(clippy::print_stdout, reason = "a report for the person who started it")]
 #![expect(clippy::float_arithmetic, reason = "rates and ratios; no money here")]
 
+mod decoded;
 mod hand;
+mod history;
 mod load;
 mod lookups;
 mod machine;
@@ -69,13 +71,15 @@ struct Args {
 enum Part {
     /// Durable receipts of 1 MB bodies, beside PUTting what is stored.
     Receipts,
-    /// Decode and all record rules on one core, beside the bare parse.
+    /// Decode and all rules that a row meets on one core, beside decoding alone and the bare parse.
     Rules,
     /// A file from its first byte to `published`, beside COPY and upsert by hand; a small batch every 200 ms.
     Publish,
+    /// A batch about accounts that are there already: what the rules of history cost.
+    History,
     /// Profile lookups with their footprints, beside pgbench of the same statements.
     Lookups,
-    /// Memory while a large body streams in.
+    /// Memory while a large body streams in, and while batches of up to 10 million rows (--full) are judged.
     Memory,
     /// From spawn to ready.
     Start,
@@ -141,6 +145,7 @@ async fn run(args: &Args) -> Result<()> {
             Part::Receipts => receipts::run(&mut world, scale).await,
             Part::Rules => rules::run(scale),
             Part::Publish => publish::run(&mut world, scale).await,
+            Part::History => history::run(&mut world, scale).await,
             Part::Lookups => lookups::run(&mut world, scale).await,
             Part::Memory => memory::run(&mut world, scale).await,
             Part::Start => start::run(&mut world, scale).await,

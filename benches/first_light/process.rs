@@ -24,6 +24,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub struct Process {
     child: Child,
     log: PathBuf,
+    metrics: Option<SocketAddr>,
     pub spawned: Instant,
 }
 
@@ -47,7 +48,8 @@ impl Process {
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Process { child, log, spawned })
+        let metrics = variables.get("ETR_METRICS_LISTEN").and_then(|address| address.parse().ok());
+        Ok(Process { child, log, metrics, spawned })
     }
 
     /// Waits until `/readyz` says 200; how long that took since the start.
@@ -90,6 +92,16 @@ impl Process {
         kilobytes
             .map(|kilobytes| kilobytes * 1024.0 / 1e6)
             .context("the system does not tell a process's memory")
+    }
+
+    /// The sum of all lines of a metric that begin with `series`, as the process tells them on its own port.
+    pub async fn metric(&self, series: &str) -> Result<f64> {
+        let address = self.metrics.context("a process without metrics")?;
+        let request = Request::get("/metrics").body(Pieces::default())?;
+        let text = Connection::open(address).await?.expect(StatusCode::OK, request).await?;
+        let text = std::str::from_utf8(&text)?;
+        let values = text.lines().filter(|line| line.starts_with(series));
+        Ok(values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
     }
 
     /// Asks it to end and waits until it has.

@@ -12,6 +12,8 @@ use etrplus::domain::dates::business_date;
 /// The rows of one reporting period.
 pub struct Rows {
     pub period_end: NaiveDate,
+    /// Days from the end of the month to the day that the rows tell of.
+    later: i64,
     /// Days around the period's end as text: formatting dates would take most of the time.
     days: Vec<String>,
 }
@@ -45,7 +47,14 @@ impl Rows {
             .take((DAYS_BEFORE + DAYS_AFTER + 1) as usize)
             .map(|day| day.to_string())
             .collect();
-        Rows { period_end, days }
+        Rows { period_end, later: 0, days }
+    }
+
+    /// The same accounts a day later, when nothing has happened but that the overdue ones are overdue for longer.
+    pub fn a_day_later(mut self) -> Rows {
+        self.later += 1;
+        self.period_end = self.period_end.succ_opt().unwrap_or(self.period_end);
+        self
     }
 
     /// The identity number of a person, in the form of the contract.
@@ -129,7 +138,7 @@ impl Rows {
         fields.extend([
             (Field::ProductType, text(product)),
             (Field::PortfolioType, text(portfolio)),
-            (Field::AsOfDate, self.day(0)),
+            (Field::AsOfDate, self.day(self.later)),
             (Field::OpenedDate, self.day(opened)),
             (Field::Status, text(status)),
             (Field::StatusDate, self.day(since)),
@@ -193,7 +202,7 @@ impl Rows {
         let opened = -(30 * (paid + missed) + 40);
         self.terms(fields, "PERSONAL_LOAN", "INSTALMENT", opened, "ACTIVE", opened);
         fields.extend(instalments(total, paid, missed, amount));
-        fields.extend(owed(amount * (total - paid), amount * missed, dpd));
+        fields.extend(owed(amount * (total - paid), amount * missed, dpd + self.later));
         fields.push((Field::OldestUnpaidDueDate, self.day(-dpd)));
         fields.push((Field::FirstDelinquencyDate, self.day(-dpd)));
         fields.push((Field::NextDueDate, self.day(1 + (luck >> 48) as i64 % 28)));

@@ -7,7 +7,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -116,6 +116,20 @@ impl Registry<'_> {
             }
             created => created,
         }
+    }
+
+    /// Notes until when a contributor has attested that its customers get the notice of processing (L003).
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn attest_notice(&self, slug: &str, until: NaiveDate) -> Result<ContributorId> {
+        let mut tx = self.pool.begin().await?;
+        let id = db::contributors::find_by_slug(&mut *tx, slug).await?.ok_or(Error::NotFound)?.contributor_id;
+        db::contributors::attest_notice(&mut *tx, id, until).await?;
+        let detail = json!({"slug": slug, "until": until});
+        self.record(&mut tx, "contributor.attest", ("contributor", &id.to_string()), detail).await?;
+        tx.commit().await?;
+        Ok(id)
     }
 
     /// Suspends a contributor: it may read, and send nothing (F001).
@@ -271,6 +285,7 @@ fn describe(terms: &Terms) -> Value {
         "open_window_months": terms.open_window_months, "backfill_from": terms.backfill_from,
         "reject_threshold_bps": terms.reject_threshold_bps,
         "identity_threshold_bps": terms.identity_threshold_bps,
+        "notice_attested_until": terms.notice_attested_until, "retention_months": terms.retention_months,
     })
 }
 

@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use anyhow::Result;
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 
 use super::registry_access::{OperatorArgs, RegistryAccess};
 use crate::access::agreement::{NewConstant, NewOverride, Operator};
 use crate::access::registry::NewContributor;
 use crate::config::Config;
 use crate::domain::contract::{Dataset, Field, ProductType, Terms};
+use crate::domain::dates;
 use crate::domain::rules::{Code, Effect};
 use crate::ids::{ConstantId, OverrideId};
 
@@ -28,6 +29,13 @@ enum ContributorCommand {
     Create(CreateArgs),
     /// Suspend a contributor: it may read what became of its batches and send nothing.
     Suspend { slug: String },
+    /// Note until when a contributor has attested that its customers get the notice of processing.
+    Attest {
+        slug: String,
+        /// The last day of the attestation.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        until: NaiveDate,
+    },
     /// Make a rule milder for a contributor for a while, as two operators agree.
     Override(OverrideArgs),
     /// Let a constant stand in for a required field that a contributor does not have, as two operators agree.
@@ -113,6 +121,13 @@ struct CreateArgs {
     /// Share of records rejected by an identity rule above which a file is rejected, in percent.
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     identity_threshold_percent: Option<u32>,
+    /// The last day for which it has attested that its customers get the notice of processing. [default: a year from
+    /// today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    notice_attested_until: Option<NaiveDate>,
+    /// Months after its end for which an account is kept.
+    #[arg(long, value_name = "MONTHS")]
+    retention: Option<u32>,
 }
 
 fn parse_dataset(word: &str) -> Result<Dataset, String> {
@@ -147,7 +162,7 @@ fn parse_percent(text: &str) -> Result<u32, String> {
 }
 
 impl CreateArgs {
-    fn into_contributor(self) -> NewContributor {
+    fn into_contributor(self, today: NaiveDate) -> NewContributor {
         let defaults = Terms::default();
         let terms = Terms {
             datasets: if self.datasets.is_empty() { defaults.datasets } else { self.datasets },
@@ -159,6 +174,8 @@ impl CreateArgs {
             identity_threshold_bps: self
                 .identity_threshold_percent
                 .unwrap_or(defaults.identity_threshold_bps),
+            notice_attested_until: self.notice_attested_until.or(today.checked_add_months(Months::new(12))),
+            retention_months: self.retention.unwrap_or(defaults.retention_months),
             ..defaults
         };
         NewContributor { slug: self.slug, name: self.name, terms }
@@ -170,13 +187,21 @@ pub async fn run(args: ContributorArgs, config: &Config, out: &mut impl Write) -
     let access = RegistryAccess::open(config, &args.operator)?;
     match args.command {
         ContributorCommand::Create(create) => {
-            let new = create.into_contributor();
-            let id = access.registry().create_contributor(&new).await?;
+            let registry = access.registry();
+            let new = create.into_contributor(dates::business_date(registry.clock.now()));
+            let id = registry.create_contributor(&new).await?;
             writeln!(out, "Contributor {} created.\ncontributor_id {id}", new.slug)?;
+            if let Some(until) = new.terms.notice_attested_until {
+                writeln!(out, "The notice to its customers is attested until {until}.")?;
+            }
         }
         ContributorCommand::Suspend { slug } => {
             access.registry().suspend_contributor(&slug).await?;
             writeln!(out, "Contributor {slug} is suspended; its next batch is refused within 10 seconds.")?;
+        }
+        ContributorCommand::Attest { slug, until } => {
+            access.registry().attest_notice(&slug, until).await?;
+            writeln!(out, "The notice to the customers of {slug} is attested until {until}.")?;
         }
         ContributorCommand::Override(args) => agree_to_override(&access, args, out).await?,
         ContributorCommand::Constant(args) => agree_to_constant(&access, args, out).await?,

@@ -37,7 +37,7 @@ pub const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
            a.first_delinquency_date, a.next_due_date, a.next_due_amount_sen, a.write_off_date,
            a.write_off_amount_sen, a.settled_date, a.settlement_type, a.restructured, a.hardship,
            a.legal_action, a.contributor_dispute OR a.serving_state = 2 AS contributor_dispute,
-           a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen
+           a.listed_sen, a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen
       FROM subject_identifiers i
       LEFT JOIN accounts a ON a.subject_id = i.subject_id AND a.serving_state IN (0, 2)
      WHERE i.token = ANY($1)";
@@ -122,6 +122,7 @@ impl Cursor<'_> {
             hardship: self.read()?,
             legal_action: self.read()?,
             contributor_dispute: self.read()?,
+            listed: self.sen()?,
             months: self.months()?,
         })
     }

@@ -46,7 +46,9 @@ macro_rules! snapshot_columns {
             "hardship",
             "legal_action",
             "contributor_dispute",
+            "listing_requested",
             "currency",
+            "evidence_ref",
         )
     };
 }
@@ -60,8 +62,6 @@ macro_rules! journal_columns {
             "last_payment_amount_sen",
             "last_payment_date",
             "oldest_unpaid_due_date",
-            "listing_requested",
-            "evidence_ref",
             "imputed",
         )
     };

@@ -35,6 +35,8 @@ struct Row {
     backfill_from: Option<NaiveDate>,
     reject_threshold_bps: i32,
     identity_threshold_bps: i32,
+    notice_attested_until: Option<NaiveDate>,
+    retention_months: i32,
     overrides: Json<Vec<overrides::Stored>>,
     constants: Json<Vec<constants::Stored>>,
     created_at: DateTime<Utc>,
@@ -62,6 +64,8 @@ impl TryFrom<Row> for Contributor {
             backfill_from: row.backfill_from,
             reject_threshold_bps: count(row.reject_threshold_bps, "reject_threshold_bps")?,
             identity_threshold_bps: count(row.identity_threshold_bps, "identity_threshold_bps")?,
+            notice_attested_until: row.notice_attested_until,
+            retention_months: count(row.retention_months, "retention_months")?,
             overrides: row.overrides.0.into_iter().map(RuleOverride::try_from).collect::<Result<_>>()?,
             constants: row.constants.0.into_iter().map(Constant::try_from).collect::<Result<_>>()?,
         };
@@ -81,7 +85,7 @@ impl TryFrom<Row> for Contributor {
 macro_rules! contributor_columns {
     () => {
         "contributor_id, slug, name, status, datasets, currencies, products, open_window_months, backfill_from, \
-         reject_threshold_bps, identity_threshold_bps, created_at, \
+         reject_threshold_bps, identity_threshold_bps, notice_attested_until, retention_months, created_at, \
          (SELECT coalesce(jsonb_agg(jsonb_build_object('override_id', o.override_id, 'code', o.code, \
               'effect', o.effect, 'starts_on', o.starts_on, 'expires_on', o.expires_on) ORDER BY o.override_id), '[]') \
           FROM rule_overrides o WHERE o.contributor_id = c.contributor_id \
@@ -128,8 +132,9 @@ pub async fn insert(executor: impl PgExecutor<'_>, contributor: &Contributor) ->
     sqlx::query(
         "/* contributors.insert */
          INSERT INTO contributors (contributor_id, slug, name, datasets, currencies, products,
-             open_window_months, backfill_from, reject_threshold_bps, identity_threshold_bps, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             open_window_months, backfill_from, reject_threshold_bps, identity_threshold_bps,
+             notice_attested_until, retention_months, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(contributor.contributor_id)
     .bind(&contributor.slug)
@@ -141,10 +146,29 @@ pub async fn insert(executor: impl PgExecutor<'_>, contributor: &Contributor) ->
     .bind(terms.backfill_from)
     .bind(i64::from(terms.reject_threshold_bps))
     .bind(i64::from(terms.identity_threshold_bps))
+    .bind(terms.notice_attested_until)
+    .bind(i64::from(terms.retention_months))
     .bind(contributor.created_at)
     .execute(executor)
     .await?;
     Ok(())
+}
+
+/// Notes until when the notice to customers is attested; tells whether there is such a contributor.
+pub async fn attest_notice(
+    executor: impl PgExecutor<'_>,
+    id: ContributorId,
+    until: NaiveDate,
+) -> sqlx::Result<bool> {
+    let result = sqlx::query(
+        "/* contributors.attest_notice */
+         UPDATE contributors SET notice_attested_until = $2 WHERE contributor_id = $1",
+    )
+    .bind(id)
+    .bind(until)
+    .execute(executor)
+    .await?;
+    Ok(result.rows_affected() == 1)
 }
 
 /// Suspends an active contributor; tells whether there was one to suspend.

@@ -102,6 +102,16 @@ pub async fn fence_in_tx(connection: &mut PgConnection, lease: &Lease) -> Result
     held.map(|_| ()).ok_or(Error::Overloaded("the lease on this contributor's lane was lost"))
 }
 
+/// Waits until no publication of the contributor is under way, and keeps new ones from beginning for the rest of the
+/// transaction. The work that leads to one goes on.
+pub async fn wait_for_lane_in_tx(connection: &mut PgConnection, contributor: ContributorId) -> Result<()> {
+    sqlx::query("/* jobs.wait_for_lane */ SELECT 1 FROM lanes WHERE contributor_id = $1 FOR NO KEY UPDATE")
+        .bind(contributor)
+        .fetch_optional(connection)
+        .await?;
+    Ok(())
+}
+
 /// Takes the lane away from whoever works on it and locks it for the rest of the transaction: what changes the past of a
 /// contributor's accounts comes between two refinements. The one under way finds its lease lost, changes nothing, and
 /// is begun again by the next worker.

@@ -7,6 +7,7 @@ use sqlx::{Connection as _, PgConnection, PgExecutor};
 
 use super::batches::Batch;
 use super::columns::{journal_columns, snapshot_columns};
+use super::delistings;
 use super::serving::Origin;
 use super::serving_restrictions;
 use crate::error::Result;
@@ -127,7 +128,8 @@ pub async fn refold_in_tx(
         .bind(publishing.map(|origin| origin.publication_no))
         .execute(&mut *connection)
         .await?;
-    serving_restrictions::apply_in_tx(connection, contributor).await
+    serving_restrictions::apply_in_tx(connection, contributor).await?;
+    delistings::apply_in_tx(connection, contributor).await
 }
 
 /// `domain::history` over all records at once: one per calendar month (the later day; on the same day the later place;
@@ -224,6 +226,7 @@ pub async fn stand_before_in_session(connection: &mut PgConnection, batch: &Batc
         .execute(&mut *tx)
         .await?;
     serving_restrictions::apply_in_tx(&mut tx, batch.contributor_id).await?;
+    delistings::apply_in_tx(&mut tx, batch.contributor_id).await?;
     sqlx::query("/* journal.analyze_past */ ANALYZE accounts").execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())

@@ -97,7 +97,7 @@ macro_rules! from_obligations {
                     state IN ('received', 'validating', 'on_hold', 'accepted', 'failed') AS pending
                 FROM batches
                 WHERE contributor_id = o.contributor_id AND dataset = o.dataset AND period_end = o.period_end
-                  AND state NOT IN ('receiving', 'swept')
+                  AND state NOT IN ('receiving', 'swept') AND NOT dry_run
                   AND (mode <> 'DELTA' OR dataset <> 'account_snapshot')) AS sent) AS b "
     };
 }
@@ -138,6 +138,26 @@ pub async fn list(
     .bind(after.map(|(period_end, _)| period_end))
     .bind(after.map(|(_, id)| id))
     .bind(limit)
+    .fetch_all(ex)
+    .await?;
+    typed(rows)
+}
+
+/// Those of the periods that end from one day to another.
+pub async fn between(
+    ex: impl PgExecutor<'_>,
+    contributor: Option<ContributorId>,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<Obligation>> {
+    let rows = sqlx::query_as(concat!(
+        "/* obligations.between */",
+        from_obligations!(),
+        "WHERE o.period_end BETWEEN $2 AND $3 AND ($1::uuid IS NULL OR o.contributor_id = $1)"
+    ))
+    .bind(contributor)
+    .bind(from)
+    .bind(to)
     .fetch_all(ex)
     .await?;
     typed(rows)
@@ -297,7 +317,7 @@ pub async fn count_missing(ex: impl PgExecutor<'_>) -> Result<Vec<(String, i64)>
         WHERE o.found_late_at IS NOT NULL AND o.waived_at IS NULL AND NOT EXISTS (
             SELECT FROM batches b
             WHERE b.contributor_id = o.contributor_id AND b.dataset = o.dataset AND b.period_end = o.period_end
-              AND b.state IN ('published', 'curated', 'superseded')
+              AND b.state IN ('published', 'curated', 'superseded') AND NOT b.dry_run
               AND (b.mode <> 'DELTA' OR b.dataset <> 'account_snapshot'))
         GROUP BY o.dataset",
     )

@@ -32,8 +32,8 @@ impl Row {
     }
 }
 
-/// What the batch follows. The batch itself does not count, so that judging it again gives the same answer; nor does
-/// what was superseded or recalled, but for sequence numbers, which stay used.
+/// What the batch follows. The batch itself does not count, so that judging it again gives the same answer; nor do
+/// what it replaces and what was superseded or recalled, but for sequence numbers, which stay used.
 pub async fn find(ex: impl PgExecutor<'_>, batch: &Batch) -> Result<Precedents> {
     let row: Row = sqlx::query_as(
         "/* precedents.find */
@@ -41,7 +41,7 @@ pub async fn find(ex: impl PgExecutor<'_>, batch: &Batch) -> Result<Precedents> 
             EXISTS (
                 SELECT FROM batches b
                 WHERE b.contributor_id = $1 AND b.dataset = $2 AND b.period_end = $3 AND b.batch_id <> $4
-                  AND b.mode IN ('FULL', 'REPLACE') AND b.state IN ('published', 'curated') AND NOT b.dry_run
+                  AND b.batch_id IS DISTINCT FROM $5 AND b.mode IN ('FULL', 'REPLACE') AND b.state IN ('published', 'curated') AND NOT b.dry_run
             ) AS period_is_committed,
             (SELECT max((b.envelope ->> 'sequence_no')::numeric)::text FROM batches b
              WHERE b.contributor_id = $1 AND b.dataset = $2 AND b.batch_id <> $4 AND b.mode = 'DELTA'
@@ -58,6 +58,7 @@ pub async fn find(ex: impl PgExecutor<'_>, batch: &Batch) -> Result<Precedents> 
     .bind(batch.dataset.as_str())
     .bind(batch.period_end)
     .bind(batch.id)
+    .bind(batch.envelope.replaces)
     .fetch_one(ex)
     .await?;
     let wrong = || Error::Inconsistent { table: "batches", column: "envelope", row: batch.id.to_string() };

@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use super::columns::snapshot_columns;
 use super::staging::KnownSubject;
-use super::{journal, serving_restrictions};
+use super::{delistings, journal, serving_restrictions};
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId, SubjectId};
 
@@ -157,7 +157,8 @@ pub async fn merge_accounts_in_tx(connection: &mut PgConnection, origin: &Origin
         touch_rest_in_tx(connection, origin).await?;
         journal::refold_in_tx(connection, origin.contributor_id, Some(origin)).await?;
     }
-    serving_restrictions::apply_in_tx(connection, origin.contributor_id).await
+    serving_restrictions::apply_in_tx(connection, origin.contributor_id).await?;
+    delistings::apply_in_tx(connection, origin.contributor_id).await
 }
 
 async fn run(connection: &mut PgConnection, statement: &'static str, origin: &Origin<'_>) -> Result<i64> {

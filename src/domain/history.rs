@@ -90,6 +90,9 @@ pub struct Account {
     pub legal_action: bool,
     /// The contributor says that the account is in dispute: it is stored and not served (`domain.md` 6.5).
     pub contributor_dispute: bool,
+    /// What is overdue of an account that is listed as an adverse trade reference; `None` when it is not listed
+    /// (`domain.md` 6.5).
+    pub listed: Option<Sen>,
     /// Newest first, one per calendar month, at most [`MONTHS_KEPT`], all within that many calendar months
     /// of the newest.
     pub months: Vec<Month>,

@@ -29,6 +29,11 @@ impl Marked {
 }
 
 impl Marks {
+    /// An empty set that need not grow up to this number.
+    pub fn with_room_for(last: usize) -> Marks {
+        Marks { words: vec![0; last / BITS as usize + 1] }
+    }
+
     pub fn set(&mut self, record_no: u64) {
         let word = (record_no / BITS) as usize;
         if word >= self.words.len() {

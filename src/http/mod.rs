@@ -14,6 +14,7 @@ pub mod headers;
 mod health;
 mod layers;
 mod limits;
+mod listings;
 mod metrics;
 mod obligations;
 mod openapi;
@@ -26,6 +27,7 @@ mod rejects;
 pub mod routes;
 mod rule_page;
 mod schedules;
+mod scorecard;
 mod server;
 mod tokens;
 mod wellformed;
@@ -85,6 +87,9 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(obligations::list_obligations))
         .scoped(Scope::BatchesRead, routes!(obligations::find_obligation))
         .scoped(Scope::BatchesRead, routes!(calendar::list_holidays))
+        .scoped(Scope::BatchesRead, routes!(listings::list_listings))
+        .scoped(Scope::BatchesWrite, routes!(listings::delist_account))
+        .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
@@ -103,6 +108,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
         .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
         .scoped(Scope::Admin, routes!(operations::overrides::revoke_override))
+        .scoped(Scope::Admin, routes!(operations::erasure::put_erasure_tombstone))
         .scoped(Scope::Admin, routes!(operations::constants::request_constant))
         .scoped(Scope::Admin, routes!(operations::constants::list_constants))
         .scoped(Scope::Admin, routes!(operations::constants::approve_constant))

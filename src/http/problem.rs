@@ -77,6 +77,7 @@ problem_kinds! {
     NoContributor "no-contributor" FORBIDDEN "The client does not belong to a contributor";
     ContributorSuspended "contributor-suspended" FORBIDDEN "The contributor is suspended";
     DatasetNotAllowed "dataset-not-allowed" FORBIDDEN "The contributor may not send this dataset";
+    NoticeNotAttested "notice-not-attested" FORBIDDEN "The notice to customers is not attested";
     PurposeNotAllowed "purpose-not-allowed" FORBIDDEN "The purpose is not in the client's agreement";
     ConsentRequired "consent-required" FORBIDDEN "The consent does not hold";
     NotFound "not-found" NOT_FOUND "Not found";
@@ -88,6 +89,7 @@ problem_kinds! {
     DuplicateContent "duplicate-content" CONFLICT "The same bytes were received before";
     SameOperator "same-operator" CONFLICT "Another operator has to agree";
     PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
+    NotListed "not-listed" CONFLICT "The account is not listed";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
     PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri-too-long" URI_TOO_LONG "The request target is too long";

@@ -121,6 +121,9 @@ fn shown(submission: &ExampleSubmission) -> String {
         let _ = write!(text, "&{name}={value}");
     }
     text.push('\n');
+    if let Some(day) = submission.sent_on {
+        let _ = writeln!(text, "# sent on {day}");
+    }
     if let Some(key) = &submission.key {
         let _ = writeln!(text, "Idempotency-Key: {key}");
     }

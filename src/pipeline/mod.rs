@@ -25,8 +25,10 @@
 
 pub mod accept;
 pub mod decode;
+pub mod erasure;
 pub mod fixes;
 pub mod lifecycle;
+pub mod listings;
 pub mod obligations;
 pub mod pack;
 pub mod recall;

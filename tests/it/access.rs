@@ -403,6 +403,8 @@ async fn terms_come_back_as_they_were_agreed() {
         backfill_from: Some("2000-01-01".parse().unwrap()),
         reject_threshold_bps: 2000,
         identity_threshold_bps: 100,
+        notice_attested_until: Some("2026-12-31".parse().unwrap()),
+        retention_months: 12,
         ..Terms::default()
     };
     let new = NewContributor { slug: "bureau".into(), name: "Bureau".into(), terms: terms.clone() };

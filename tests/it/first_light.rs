@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::app::{Submission, TestApp};
 
 /// Where real books are kept, outside the repository; none of this is a test's failure when they are absent.
-fn canonical() -> Option<PathBuf> {
+pub fn canonical() -> Option<PathBuf> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let found = here
         .ancestors()

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use etrplus::domain::contract::Terms;
+use etrplus::domain::contract::{Dataset, Field, Terms};
+use etrplus::domain::rules::{Code, Effect};
 use etrplus::ids::ContributorId;
 use etrplus::privacy::random;
 use http::Method;
@@ -90,6 +91,8 @@ async fn two_books(eyes: &TestApp) -> (ContributorId, ContributorId) {
         assert_eq!(eyes.judged(&caller, &Submission::ndjson(ndjson(&records))).await.state(), "published");
         let contributor = caller.contributor_id.unwrap();
         put_cases(eyes, contributor).await;
+        eyes.soften(slug, Code::V005, Effect::Warn).await;
+        eyes.impute(slug, Dataset::AccountSnapshot, Field::Overdue, "0").await;
         ids.push(contributor);
     }
     (ids[0], ids[1])
@@ -108,6 +111,10 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
         "/* test.recall */ INSERT INTO recalls
             (recall_id, contributor_id, batch_id, state, reason, requested_by, requested_at)
          SELECT gen_random_uuid(), contributor_id, batch_id, 'requested', 'a wrong book', client_id, now()
+         FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.delist */ INSERT INTO delistings
+            (contributor_id, account_ref, delisted_on, delisted_at, breached, client_id)
+         SELECT contributor_id, 'A-1', '2026-11-02', now(), false, client_id
          FROM batches WHERE contributor_id = $1 LIMIT 1",
     ];
     for statement in statements {

@@ -57,8 +57,16 @@ const SHIPPED: &[(i64, &str)] = &[
         "3eeafadb05731bd3ed8fc1976f7c2d9ec991a5c695a133e19affd3ebeba2f500c27233750753d83e5dbd1485c98b621a",
     ),
     (
+        20_261_125_000_550,
+        "8b43ffdb7aa8374b6ecbddca0fd258106732898363e28852b6f775450bd3d25ba8f5e6532e9f89c5c0540957aa1fa1bf",
+    ),
+    (
         20_261_125_000_600,
         "90777b406278aa44b5ac8d9e73fc998942cc6970e1766f6af3ffbe03eea67ceaad1eb51cc3b2674e0270c02f64ebc280",
+    ),
+    (
+        20_261_125_000_630,
+        "508bc91cc27488cff76a4a0c64230048edf0712c8110b9eb4a0f41cf8d0128deee12af57ba49c5a258a5c9b42bdae0bb",
     ),
 ];
 

@@ -258,3 +258,65 @@ async fn what_is_owed_how_often_is_arranged() {
     }
     assert_eq!(operator.get(path).await.expect(200).json(), after, "what was refused changed nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scorecard_can_be_worked_out_from_its_counts() {
+    let eyes = TestApp::start().await;
+    let mut sender = eyes.contributor("sender", patient()).await;
+    for n in 0..5 {
+        eyes.contributor(&format!("peer-{n}"), patient()).await;
+    }
+    open(&eyes.app).await.unwrap();
+    let path = "/v1/scorecard?period_end=2026-11-15";
+    let empty = sender.get(path).await.expect(200).json();
+    assert_eq!((&empty["score_bps"], &empty["weights_used"]), (&Value::Null, &json!(0)));
+    assert_eq!(empty["peers"]["null_reason"], "NO_DIMENSION");
+
+    until(&eyes.app, "2026-12-07");
+    sender.renew_token().await;
+    let of_november = |n, more: Value| {
+        let mut changes = json!({"as_of_date": "2026-11-30", "instalments_total": 12});
+        changes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        account_with(n, &changes)
+    };
+    let mut records: Vec<Value> = (1..=3).map(|n| of_november(n, json!({}))).collect();
+    records.push(of_november(4, json!({"dpd": 40})));
+    let november = parse_iso("2026-11-30").unwrap();
+    let report = eyes.judged(&sender, &Submission::ndjson(ndjson(&records)).period("FULL", november)).await;
+    assert_eq!(report.state(), "published", "{report:?}");
+    until(&eyes.app, "2026-12-08");
+    sender.renew_token().await;
+
+    let card = sender.get(path).await.expect(200).json();
+    let dimension = |name: &str| -> Value {
+        card["dimensions"].as_array().unwrap().iter().find(|d| d["dimension"] == name).unwrap().clone()
+    };
+    assert_eq!(dimension("TIMELINESS")["score_bps"], 10_000);
+    assert_eq!(dimension("VALIDITY")["counts"], json!({"records_received": 4, "records_rejected": 1}));
+    assert_eq!(dimension("VALIDITY")["score_bps"], 7500);
+    let counts = dimension("COMPLETENESS")["counts"].clone();
+    let count = |name: &str| counts[name].as_u64().unwrap();
+    assert_eq!((count("accounts_reported"), count("accounts_missing")), (3, 0));
+    let fields = (count("fields_expected") - count("fields_missing")) * 10_000 / count("fields_expected");
+    assert!(count("fields_missing") > 0 && fields > 0, "{counts}");
+    assert_eq!(dimension("COMPLETENESS")["score_bps"], (10_000 + fields) / 2);
+    assert_eq!(dimension("CORRECTION_RESPONSIVENESS")["null_reason"], "NO_CORRECTION_DUE");
+    let known = card["dimensions"].as_array().unwrap().iter().filter(|d| d["score_bps"].is_u64());
+    let (points, weights) = known.fold((0, 0), |(points, weights), d| {
+        let weight = d["weight"].as_u64().unwrap();
+        (points + weight * d["score_bps"].as_u64().unwrap(), weights + weight)
+    });
+    assert_eq!((&card["score_bps"], &card["weights_used"]), (&json!(points / weights), &json!(weights)));
+    assert_eq!(card["trend"].as_array().unwrap().len(), 6);
+    assert_eq!(
+        (&card["trend"][0]["score_bps"], &card["trend"][1]["score_bps"]),
+        (&card["score_bps"], &Value::Null)
+    );
+    let rejecting = card["top_rules"].as_array().unwrap().iter().find(|rule| rule["code"] == "X007").unwrap();
+    assert_eq!((&rejecting["severity"], &rejecting["records"]), (&json!("R"), &json!(1)));
+
+    // Five peers have missed the month, and none of them is named.
+    assert_eq!(card["peers"], json!({"percentile_bps": 10_000, "null_reason": null}));
+    assert!(!card.to_string().contains("peer-"), "{card:#}");
+    sender.get("/v1/scorecard?period_end=0001-01-01").await.expect(422);
+}

@@ -293,7 +293,11 @@ impl Stage {
         let contributor = eyes.contributor("documented", patient()).await;
         let caller =
             eyes.client("all-scopes", contributor.contributor_id, &Scope::ALL, &["CREDIT_APPLICATION"]).await;
-        let records = [account(1), account_with(2, &json!({"dpd": 40}))];
+        let listed = json!({
+            "account_ref": "PLAN-000009", "outstanding": 45_000, "overdue": 45_000, "dpd": 90,
+            "listing_requested": true, "evidence_ref": "contracts/PLAN-000009",
+        });
+        let records = [account(1), account_with(2, &json!({"dpd": 40})), account_with(9, &listed)];
         let published = eyes.judged(&caller, &Submission::ndjson(ndjson(&records))).await.id().to_owned();
         let one_person: Vec<Value> =
             (101..=151).map(|n| account_with(n, &json!({"id_number": nric(3)}))).collect();

@@ -68,7 +68,8 @@ async fn an_operator_brings_a_contributor_in_and_takes_its_client_out() {
     let created = type_in(
         &config,
         "contributor create demo-bureau --name Bureau --backfill-from 2000-01-01 \
-         --reject-threshold-percent 20 --dataset account_snapshot --operator aminah",
+         --reject-threshold-percent 20 --dataset account_snapshot --notice-attested-until 2026-12-31 \
+         --retention 60 --operator aminah",
     );
     assert!(created.await.unwrap().starts_with("Contributor demo-bureau created."));
     let stored = etrplus::db::contributors::find_by_slug(&pool, "demo-bureau").await.unwrap().unwrap();
@@ -76,9 +77,14 @@ async fn an_operator_brings_a_contributor_in_and_takes_its_client_out() {
         datasets: vec![Dataset::AccountSnapshot],
         backfill_from: Some("2000-01-01".parse().unwrap()),
         reject_threshold_bps: 2000,
+        notice_attested_until: Some("2026-12-31".parse().unwrap()),
+        retention_months: 60,
         ..Terms::default()
     };
     assert_eq!(stored.terms, expected);
+    type_in(&config, "contributor attest demo-bureau --until 2027-12-31").await.unwrap();
+    let renewed = etrplus::db::contributors::find_by_slug(&pool, "demo-bureau").await.unwrap().unwrap();
+    assert_eq!(renewed.terms.notice_attested_until, "2027-12-31".parse().ok());
 
     let printed = type_in(
         &config,
@@ -153,7 +159,7 @@ async fn two_operators_are_named_where_two_have_to_agree() {
     let terms = || async {
         etrplus::db::contributors::find_by_slug(&pool, "demo-bureau").await.unwrap().unwrap().terms
     };
-    assert_eq!(terms().await, Terms::default());
+    assert_eq!((terms().await.overrides, terms().await.constants), (vec![], vec![]));
 
     let printed = type_in(&config, &soften("--requested-by aminah --approved-by farid")).await.unwrap();
     let override_id = value(&printed, "override_id");
@@ -165,5 +171,5 @@ async fn two_operators_are_named_where_two_have_to_agree() {
 
     type_in(&config, &format!("contributor revoke-override {override_id}")).await.unwrap();
     type_in(&config, &format!("contributor revoke-constant {constant_id}")).await.unwrap();
-    assert_eq!(terms().await, Terms::default());
+    assert_eq!((terms().await.overrides, terms().await.constants), (vec![], vec![]));
 }

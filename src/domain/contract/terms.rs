@@ -23,6 +23,11 @@ pub struct Terms {
     pub reject_threshold_bps: u32,
     /// Share of records rejected by an identity rule, in basis points, above which the file is rejected (F019).
     pub identity_threshold_bps: u32,
+    /// The last day for which the contributor has attested that its customers get the notice of processing (L003);
+    /// `None` where the agreement does not say it here.
+    pub notice_attested_until: Option<NaiveDate>,
+    /// For how many months after its closed_date an account that has ended is kept (L006).
+    pub retention_months: u32,
     /// Rules that are milder for this contributor, each for its own while.
     pub overrides: Vec<RuleOverride>,
     /// Values that stand in for required fields that its systems do not have.
@@ -39,6 +44,8 @@ impl Default for Terms {
             backfill_from: None,
             reject_threshold_bps: 500,
             identity_threshold_bps: 200,
+            notice_attested_until: None,
+            retention_months: 84,
             overrides: Vec::new(),
             constants: Vec::new(),
         }

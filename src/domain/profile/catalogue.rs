@@ -101,6 +101,8 @@ pub const ATTRIBUTES: &[Definition] = &[
     of("restructured_open", Count, outcome::restructured_open, "open accounts marked restructured"),
     of("hardship_open", Count, outcome::hardship_open, "open accounts marked hardship"),
     of("legal_action_open", Count, outcome::legal_action_open, "open accounts marked legal_action"),
+    of("listing_count", Count, outcome::listing_count, "open accounts listed as adverse trade references: requested with evidence, RM150 or more overdue for more than 60 days, not taken back"),
+    of("listing_amount", Sen, outcome::listing_amount, "sum of overdue over those accounts"),
 
     // Depth: how much is known at all.
     of("oldest_account_months", Months, depth::oldest_account_months, "whole months since the earliest opened_date, open or closed"),

@@ -56,6 +56,7 @@ pub fn account(account_ref: &str) -> Account {
         hardship: false,
         legal_action: false,
         contributor_dispute: false,
+        listed: None,
         months: Vec::new(),
     }
 }

@@ -78,6 +78,21 @@ pub fn legal_action_open(population: &Population<'_>) -> Outcome {
     flagged(population, |account| account.legal_action)
 }
 
+/// What is overdue of the accounts that are listed. A listing is live or gone, nothing is kept of the days on which one
+/// stood: it is told while the date is not before the snapshot that it stands in.
+fn listings(population: &Population<'_>) -> impl Iterator<Item = Sen> {
+    let told = population.open().filter(|seen| seen.account.as_of_date <= population.as_of);
+    told.filter_map(|seen| seen.account.listed)
+}
+
+pub fn listing_count(population: &Population<'_>) -> Outcome {
+    number(listings(population).count())
+}
+
+pub fn listing_amount(population: &Population<'_>) -> Outcome {
+    number(sum(listings(population)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{account, day, owes, value, value_at, with_dpds};
@@ -147,5 +162,14 @@ mod tests {
         for name in ["restructured_open", "hardship_open", "legal_action_open"] {
             assert_eq!(value(&[open.clone(), closed.clone()], name), Ok(1), "{name}");
         }
+    }
+
+    #[test]
+    fn listings_count_with_what_is_overdue_until_the_date_is_before_their_snapshot() {
+        let listed = |n: &str, sen| Account { listed: Some(Sen(sen)), ..owes(account(n), sen + 500, sen) };
+        let accounts = [listed("a", 200_00), listed("b", 150_00), owes(account("c"), 900_00, 300_00)];
+        assert_eq!(value(&accounts, "listing_count"), Ok(2));
+        assert_eq!(value(&accounts, "listing_amount"), Ok(350_00));
+        assert_ne!(value_at(&accounts, "listing_count", "2026-06-15"), Ok(2));
     }
 }

@@ -43,14 +43,22 @@ const CONDITIONAL: &[Conditional] = conditional![
     SettlementType settlement_type when settled,
 ];
 
-/// How many conditional fields a row should carry, given what it says of itself, and how many of these it does not.
+/// How many conditional fields a row should carry, given what it says of itself, and how many of these it does not. A
+/// field that a constant fills in was not reported: it counts among both, whatever kind of field it is.
 pub fn expected_and_missing(record: &AccountSnapshot<'_>) -> (u32, u32) {
     let (mut expected, mut missing) = (0, 0);
     for conditional in CONDITIONAL {
         if (conditional.expected)(record) {
             expected += 1;
-            missing += u32::from(!(conditional.present)(record));
+            let imputed = record.imputed.contains(conditional.field);
+            missing += u32::from(imputed || !(conditional.present)(record));
         }
+    }
+    if !record.imputed.is_empty() {
+        let conditional =
+            |field: Field| CONDITIONAL.iter().any(|other| other.field == field && (other.expected)(record));
+        let others = record.imputed.iter().filter(|field| !conditional(*field)).count() as u32;
+        (expected, missing) = (expected + others, missing + others);
     }
     (expected, missing)
 }
@@ -113,6 +121,20 @@ mod tests {
         assert_eq!(missing(&fuller).len(), 5);
         assert_eq!(expected_and_missing(&fuller), (7, 5));
         assert!(!missing(&fuller).contains(&Field::InstalmentsTotal));
+    }
+
+    #[test]
+    fn what_a_constant_fills_in_was_not_reported() {
+        let plan = AccountSnapshot {
+            portfolio_type: Some(PortfolioType::Instalment),
+            status: Some(AccountStatus::Active),
+            instalments_total: Some(12),
+            opened_date: chrono::NaiveDate::from_ymd_opt(2026, 1, 1),
+            ..AccountSnapshot::default()
+        };
+        assert_eq!(expected_and_missing(&plan), (7, 6));
+        let imputed = [Field::InstalmentsTotal, Field::OpenedDate].into_iter().collect();
+        assert_eq!(expected_and_missing(&AccountSnapshot { imputed, ..plan }), (8, 8));
     }
 
     #[test]

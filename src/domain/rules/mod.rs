@@ -5,7 +5,7 @@
 //!
 //! | stage | families | looks at | here |
 //! |---|---|---|---|
-//! | envelope | F001, F002, F010, F011, F017 | declaration, sender | [`envelope_findings`] |
+//! | envelope | F001, F002, F010, F011, F017, L003 | declaration, sender | [`envelope_findings`] |
 //! | reception | F003, F012, F015, F027 | bytes, keys, earlier batches | where a submission is taken |
 //! | decoding | F004 to F006, F016 | bytes and columns | where bytes become rows |
 //! | field | V, I | one cell, one identity | `field`, `identity` |

@@ -1,21 +1,18 @@
 //! Policy rules of one row (`domain.md` 6.2): what a credit report must not hold, and what a listing needs.
 //!
-//! L001 prohibited content · L002 below the thresholds of a listing · L004 a listing without evidence · L007 an NRIC
-//! inside a reference · L008 personal data in a text. L003, L005 and L009 look at more than a row.
+//! L001 prohibited content · L002 below the thresholds of a listing · L004 a listing without evidence · L006 beyond
+//! retention · L007 an NRIC inside a reference · L008 personal data in a text. L003, L005 and L009 look at more than a row.
 //!
 //! Free texts are `sold_to` and `evidence_ref`. A person's name is not searched: honest names contain such words.
 
-use crate::domain::contract::{AccountSnapshot, Field, IdType};
+use chrono::Months;
+
+use crate::domain::contract::{AccountSnapshot, AccountStatus, Field, IdType};
 use crate::domain::finding::Finding;
 use crate::domain::identity;
-use crate::domain::money::Sen;
+use crate::domain::listings::{LISTABLE_AFTER_DPD, LISTABLE_OVERDUE};
 
 use super::{Code, RowContext};
-
-/// A listing needs at least this much overdue (L002; `domain.md` section 1).
-const LISTABLE_OVERDUE: Sen = Sen(15_000);
-/// A listing needs more days past due than these (L002).
-const LISTABLE_AFTER_DPD: u16 = 60;
 
 /// Words about religion, race and health, lower case, English and Malay (L001). Two words stand for each other's
 /// neighbours. Part of the rule set: a change raises `RULES_VERSION`.
@@ -40,9 +37,10 @@ const PROHIBITED_OUTSIDE_OF_NAMES: &[&str] = &[
 ];
 
 /// Runs the policy rules over one row and adds what they find to `findings`.
-pub fn check_policy(record: &AccountSnapshot<'_>, _: &RowContext<'_>, findings: &mut Vec<Finding>) {
+pub fn check_policy(record: &AccountSnapshot<'_>, context: &RowContext<'_>, findings: &mut Vec<Finding>) {
     findings.extend(l002(record));
     findings.extend(l004(record));
+    findings.extend(l006(record, context));
     for (field, text) in [(Field::AccountRef, record.account_ref), (Field::EvidenceRef, record.evidence_ref)]
     {
         findings.extend(text.and_then(|text| l007(field, text)));
@@ -80,6 +78,16 @@ pub fn l002(r: &AccountSnapshot<'_>) -> Option<Finding> {
 pub fn l004(r: &AccountSnapshot<'_>) -> Option<Finding> {
     let missing = r.evidence_ref.is_none() && !r.was_unreadable(Field::EvidenceRef);
     (r.listing_requested? && missing).then(|| Finding::at(Code::L004, Field::EvidenceRef))
+}
+
+/// L006: an account that ended is kept for a term, counted from its closed_date to the day of receipt. Accounts that
+/// go on have no end to count from, however long they have lasted: how far back their rows may reach is F011's. Under a
+/// back-fill grant that covers the row's day an old book comes whole, since the grant was given for its age.
+pub fn l006(r: &AccountSnapshot<'_>, c: &RowContext<'_>) -> Option<Finding> {
+    let ended = r.closed_date.filter(|_| r.status.is_some_and(AccountStatus::is_terminal))?;
+    let kept_until = ended.checked_add_months(Months::new(c.terms.retention_months))?;
+    let granted = c.terms.backfill_from.is_some_and(|from| r.as_of_date.is_some_and(|as_of| from <= as_of));
+    (kept_until < c.today && !granted).then(|| Finding::at(Code::L006, Field::ClosedDate))
 }
 
 /// L007: a reference is not made of a person's NRIC. Twelve digits in a row, or grouped as on the card, that are a
@@ -166,6 +174,7 @@ fn has_phone(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Sen;
 
     fn codes(record: &AccountSnapshot<'_>) -> Vec<(Code, Option<Field>)> {
         let terms = crate::domain::contract::Terms::default();
@@ -228,6 +237,31 @@ mod tests {
         assert_eq!(codes(&AccountSnapshot { listing_requested: Some(false), ..bare.clone() }), []);
         let unreadable = crate::domain::contract::FieldSet::EMPTY.with(Field::EvidenceRef);
         assert_eq!(codes(&AccountSnapshot { unreadable, ..bare }), [], "what was sent is not missing");
+    }
+
+    #[test]
+    fn an_ended_account_is_kept_for_its_term() {
+        use crate::domain::contract::{Mode, Terms};
+        let day = |text| crate::domain::dates::parse_iso(text).unwrap();
+        let ended = AccountSnapshot {
+            status: Some(AccountStatus::Settled),
+            closed_date: Some(day("2019-11-23")),
+            as_of_date: Some(day("2026-10-31")),
+            ..AccountSnapshot::default()
+        };
+        let found = |record: &AccountSnapshot<'_>, terms: &Terms| {
+            let today = day("2026-11-24");
+            l006(record, &RowContext { terms, mode: Mode::Delta, period_end: today, today }).is_some()
+        };
+        let terms = Terms::default();
+        assert!(found(&ended, &terms));
+        let on_the_day = AccountSnapshot { closed_date: Some(day("2019-11-24")), ..ended.clone() };
+        assert!(!found(&on_the_day, &terms));
+        assert!(found(&on_the_day, &Terms { retention_months: 83, ..Terms::default() }));
+        let active = AccountSnapshot { status: Some(AccountStatus::Active), ..ended.clone() };
+        assert!(!found(&active, &terms), "X004 speaks of its closing date");
+        let granted = |from| Terms { backfill_from: Some(day(from)), ..Terms::default() };
+        assert!(!found(&ended, &granted("2026-10-31")) && found(&ended, &granted("2026-11-01")));
     }
 
     #[test]

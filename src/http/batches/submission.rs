@@ -181,6 +181,9 @@ fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) ->
         Some(finding) if finding.code == Code::F001 => {
             Err(Problem::new(ProblemKind::DatasetNotAllowed).errors(errors(&findings)))
         }
+        Some(finding) if finding.code == Code::L003 => {
+            Err(Problem::new(ProblemKind::NoticeNotAttested).errors(errors(&findings)))
+        }
         Some(_) => Err(Problem::new(ProblemKind::ValidationFailed)
             .detail("The envelope breaks rules; nothing was read or kept.")
             .errors(errors(&findings))),

@@ -328,6 +328,30 @@ pub fn schema() -> Value {
     })
 }
 
+pub fn listings() -> Value {
+    let listing = json!({
+        "account_ref": "PLAN-000009",
+        "as_of_date": "2026-10-31",
+        "amount": 45_000,
+        "dpd": 90,
+        "evidence_ref": "contracts/PLAN-000009",
+    });
+    json!({ "items": [listing], "next_cursor": null })
+}
+
+pub fn delisting_request() -> Value {
+    json!({ "settled_on": "2026-11-05" })
+}
+
+pub fn delisting() -> Value {
+    json!({
+        "account_ref": "PLAN-000009",
+        "delisted_on": "2026-11-10",
+        "settled_on": "2026-11-05",
+        "breached": false,
+    })
+}
+
 pub const OBLIGATION_ID: &str = "5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f";
 
 pub fn obligation() -> Value {
@@ -349,6 +373,41 @@ pub fn obligation() -> Value {
 
 pub fn obligations() -> Value {
     json!({ "items": [obligation()], "next_cursor": "IjAxOTM2ZjVlLTdjMWEtN2MzZS05YjFlLTJmNmQwYzFhNGI1ZSIB" })
+}
+
+pub fn scorecard() -> Value {
+    let dimension = |name: &str, weight: u32, score: Option<u32>, counts: Value| {
+        json!({
+            "dimension": name, "weight": weight, "score_bps": score, "counts": counts,
+            "null_reason": if score.is_some() { Value::Null } else { json!("NO_CORRECTION_DUE") },
+        })
+    };
+    json!({
+        "period_end": "2026-10-31",
+        "score_bps": 9686,
+        "weights_used": 85,
+        "dimensions": [
+            dimension("TIMELINESS", 20, Some(10_000), json!({ "obligations_due": 1, "obligations_on_time": 1 })),
+            dimension("COMPLETENESS", 25, Some(9475), json!({
+                "accounts_reported": 199, "accounts_missing": 1, "fields_expected": 1000, "fields_missing": 100,
+            })),
+            dimension("VALIDITY", 20, Some(9476), json!({ "records_received": 210, "records_rejected": 11 })),
+            dimension("CONSISTENCY", 20, Some(9849), json!({ "records_accepted": 199, "history_warnings": 3 })),
+            dimension("CORRECTION_RESPONSIVENESS", 15, None, json!({ "corrections_due": 0, "corrections_in_time": 0 })),
+        ],
+        "trend": [
+            { "period_end": "2026-10-31", "score_bps": 9686, "weights_used": 85 },
+            { "period_end": "2026-09-30", "score_bps": null, "weights_used": 0 },
+        ],
+        "top_rules": [{
+            "code": "X007",
+            "severity": "R",
+            "records": 11,
+            "message": "There are days past due without an overdue amount, or an overdue amount without days past due.",
+        }],
+        "peers": { "percentile_bps": null, "null_reason": "FEWER_THAN_FIVE_PEERS" },
+        "thresholds": { "working_days": 5, "reject_bps": 500, "identity_reject_bps": 200 },
+    })
 }
 
 pub fn waiver() -> Value {

@@ -22,6 +22,14 @@ pub fn approval(state: &str) -> Value {
     })
 }
 
+pub fn tombstone_request() -> Value {
+    json!({ "id_type": "PASSPORT", "id_number": "A99999999", "case_id": "CASE-2026-000017" })
+}
+
+pub fn tombstone() -> Value {
+    json!({ "case_id": "CASE-2026-000017", "erased_at": "2026-11-24T04:00:00Z" })
+}
+
 pub fn override_request() -> Value {
     json!({
         "code": "X007",

@@ -1,7 +1,7 @@
 //! Accepted records on their way from the judge to the staging table: already encoded, persons apart, so that
 //! subjects can be looked up a chunk at a time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use aws_lc_rs::hmac;
@@ -57,6 +57,13 @@ struct ChunkRow {
     number: Range<usize>,
     name: Range<usize>,
     secondary: Option<(Token, IdType, Range<usize>)>,
+}
+
+impl ChunkRow {
+    /// The identifiers that the record names.
+    fn tokens(&self) -> impl Iterator<Item = &Token> {
+        std::iter::once(&self.token).chain(self.secondary.as_ref().map(|(token, _, _)| token))
+    }
 }
 
 /// Accepted records, encoded but for their subjects. Holds identifiers in clear for as long as it lives;
@@ -126,6 +133,8 @@ pub struct Known {
     pub subjects: HashMap<Vec<u8>, SubjectId>,
     /// The primary holder of each account that exists.
     pub holders: HashMap<String, SubjectId>,
+    /// Identifiers of persons who were erased by law.
+    pub erased: HashSet<Vec<u8>>,
 }
 
 /// The records that the serving store contradicts.
@@ -135,25 +144,22 @@ pub struct Contradicted {
     pub holders: Marks,
     /// The second identifier leads to another subject (I017).
     pub identities: Marks,
+    /// The record is about a person who was erased by law (L009).
+    pub erased: Marks,
 }
 
 impl Contradicted {
     pub fn add_all(&mut self, other: &Contradicted) {
         self.holders.add_all(&other.holders);
         self.identities.add_all(&other.identities);
+        self.erased.add_all(&other.erased);
     }
 }
 
 impl Chunk {
     pub fn tokens(&self) -> Vec<&[u8]> {
-        let mut tokens: Vec<&[u8]> = self
-            .rows
-            .iter()
-            .flat_map(|row| {
-                std::iter::once(&row.token).chain(row.secondary.as_ref().map(|(token, _, _)| token))
-            })
-            .map(Token::as_slice)
-            .collect();
+        let mut tokens: Vec<&[u8]> =
+            self.rows.iter().flat_map(ChunkRow::tokens).map(Token::as_slice).collect();
         tokens.sort_unstable();
         tokens.dedup();
         tokens
@@ -180,6 +186,9 @@ impl Chunk {
         for row in &self.rows {
             let found = known.subjects.get(row.token.as_slice()).copied();
             let subject = found.unwrap_or_else(|| names.propose(&row.token));
+            if row.tokens().any(|token| known.erased.contains(token.as_slice())) {
+                contradicted.erased.set(row.record_no);
+            }
             let bound = known.holders.get(&self.text[row.account_ref.clone()]);
             if row.primary_holder && bound.is_some_and(|holder| *holder != subject) {
                 contradicted.holders.set(row.record_no);

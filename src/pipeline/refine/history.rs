@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::stage::Stage;
 use crate::db::batches::Batch;
 use crate::db::history::{self as store, Encounter};
-use crate::domain::contract::Terms;
+use crate::domain::contract::{Mode, Terms};
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
 use crate::domain::rules::RulePolicy;
@@ -28,7 +28,8 @@ pub async fn compare(
     ledger: &mut Ledger,
     stage: &mut Stage,
 ) -> Result<()> {
-    let context = HistoryContext { terms, mode: batch.mode, sends_events: false };
+    let replaces = batch.mode == Mode::Replace || batch.envelope.replaces.is_some();
+    let context = HistoryContext { terms, replaces, sends_events: false };
     let mut walk = Walk::new(context, policy);
     store::analyze_staged(&mut stage.connection).await?;
     let first_load = !stage.has_accounts && most_snapshots <= 1;

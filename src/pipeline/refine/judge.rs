@@ -9,6 +9,7 @@ use super::chunk::{Chunk, ChunkBuilder, Person};
 use super::imputed::Imputed;
 use super::ledger::Ledger;
 use super::mask;
+use super::quality::Quality;
 use super::rejects::{RejectFinding, RejectLine, RejectWriter, shown_ref};
 use super::spill::TempFile;
 use super::tally::Sample;
@@ -45,6 +46,7 @@ pub struct Reading {
     /// What the rows say about each other.
     pub row_set: RowSetOutcome,
     pub imputed: Imputed,
+    pub quality: Quality,
     /// Why reading stopped before the end, if it did: the file's fault.
     pub file_fault: Option<Finding>,
 }
@@ -66,6 +68,7 @@ pub struct Judge<'a> {
     concentration: Concentration,
     row_set: RowSet<TempFile>,
     imputed: Imputed,
+    quality: Quality,
 }
 
 impl<'a> Judge<'a> {
@@ -95,6 +98,7 @@ impl<'a> Judge<'a> {
             concentration: Concentration::new(concentration_key),
             row_set: RowSet::new(row_set_key, TempFile::new(temp_dir)),
             imputed: Imputed::default(),
+            quality: Quality::default(),
         }
     }
 
@@ -131,8 +135,8 @@ impl<'a> Judge<'a> {
             self.send(Output::Rejects(frame))?;
         }
         let row_set = self.row_set.finish().map_err(|error| Fault::Disk(error.to_string()))?;
-        let Judge { ledger, totals, money, concentration, imputed, .. } = self;
-        Ok(Reading { ledger, totals, money, concentration, row_set, imputed, file_fault })
+        let Judge { ledger, totals, money, concentration, imputed, quality, .. } = self;
+        Ok(Reading { ledger, totals, money, concentration, row_set, imputed, quality, file_fault })
     }
 
     fn record(&mut self, record_no: u64, row: &Row<'_>) -> Result<(), Fault> {
@@ -164,6 +168,7 @@ impl<'a> Judge<'a> {
             return Err(Fault::Ours(format!("record {record_no} passed every rule without an identity")));
         };
         self.ledger.keep(record_no, &self.findings);
+        self.quality.add(&record);
         let person = Person::new(self.keys, &record, &identity);
         let added = self.row_set.add(record_no, &record, person.token.subject_bytes());
         added.map_err(|error| Fault::Disk(error.to_string()))?;

@@ -11,6 +11,7 @@ use super::ledger::Ledger;
 use super::stage::Stage;
 use super::tally::SAMPLES;
 use crate::db::{history, staging};
+use crate::domain::contract::Field;
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
 use crate::domain::rules::history::bound_to_somebody_else;
@@ -25,12 +26,15 @@ pub async fn settle(
     stage: &mut Stage,
 ) -> Result<()> {
     let RowSetOutcome { mut rejected, mut duplicates, mut warnings, .. } = row_set;
-    let Contradicted { holders, identities } = std::mem::take(&mut stage.contradicted);
+    let Contradicted { holders, identities, erased } = std::mem::take(&mut stage.contradicted);
     for Marked { finding, records } in contested(&holders, ledger.received, stage).await? {
         // An account that belongs to somebody else is refused with all its holders, as it is when the file
         // contradicts itself.
         let records = same_accounts(&records, ledger.received, stage).await?;
         rejected.push(Marked { finding, records });
+    }
+    if !erased.is_empty() {
+        rejected.push(Marked { finding: Finding::at(Code::L009, Field::IdNumber), records: erased });
     }
     if !identities.is_empty() {
         warnings.push(Marked { finding: Finding::whole(Code::I017), records: identities });

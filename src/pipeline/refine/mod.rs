@@ -12,6 +12,7 @@ mod late;
 mod ledger;
 mod mask;
 mod publish;
+mod quality;
 mod quarantine;
 mod rejects;
 pub mod shadow;
@@ -23,6 +24,7 @@ mod totals;
 mod verdict;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -58,9 +60,17 @@ pub async fn refine(app: &Arc<App>, lease: &Lease) -> Result<()> {
     let batch = Arc::new(batch);
     let terms = Arc::new(contributor.terms);
     let mut stage = Stage::open(app, &batch, lease).await?;
-    let reading = read_and_stage(app, &batch, &terms, &mut stage).await?;
-    let judgement = verdict::reach(&batch, &terms, reading, &mut stage).await?;
-    publish::settle(app, &batch, lease, judgement, stage).await
+    let reading = timed("read", Box::pin(read_and_stage(app, &batch, &terms, &mut stage))).await?;
+    let judgement = timed("verdict", Box::pin(verdict::reach(&batch, &terms, reading, &mut stage))).await?;
+    timed("publish", Box::pin(publish::settle(app, &batch, lease, judgement, stage))).await
+}
+
+/// Does a part of the work and tells how long it took.
+async fn timed<T>(stage: &'static str, work: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let done = work.await;
+    metrics::histogram!("etr_refine_stage_seconds", "stage" => stage).record(begun.elapsed().as_secs_f64());
+    done
 }
 
 /// Moves the batch to `validating`; `None` when there is nothing left to do.

@@ -11,7 +11,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{journal, lineage, overrides, precedents};
+use crate::db::{journal, lineage, overrides, precedents, scorecard};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -40,6 +40,7 @@ pub async fn settle(
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
         .await?;
+    scorecard::set_quality_in_tx(&mut tx, batch.id, &judgement.quality).await?;
     overrides::set_leniency_in_tx(&mut tx, batch.id, &judgement.leniency).await?;
     batches::replace_findings_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
     let step = Step { at: now, actor: "worker", reason: judgement.reason.as_deref() };

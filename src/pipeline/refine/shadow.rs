@@ -18,7 +18,7 @@ use crate::db::batches::{self, Batch};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
 use crate::db::shadows::{self, Judged, Outcome, Shadow};
-use crate::db::{contributors, journal, lineage, overrides, precedents, transitions};
+use crate::db::{contributors, journal, lineage, overrides, precedents, scorecard, transitions};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -183,6 +183,7 @@ async fn write_verdict_in_tx(
     if let Some(book) = &judgement.book {
         precedents::set_book_in_tx(tx, batch.id, book).await?;
     }
+    scorecard::set_quality_in_tx(tx, batch.id, &judgement.quality).await?;
     overrides::set_leniency_in_tx(tx, batch.id, &judgement.leniency).await?;
     batches::replace_findings_in_tx(tx, batch.id, batch.contributor_id, &judgement.findings).await
 }

@@ -11,7 +11,7 @@ use super::rejects::RejectFile;
 use crate::app::App;
 use crate::db::batches::Batch;
 use crate::db::jobs::Lease;
-use crate::db::{copy, journal, serving, staging};
+use crate::db::{copy, erasure_tombstones, journal, serving, staging};
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 use crate::store::StorageKey;
@@ -88,7 +88,9 @@ impl Stage {
         } else {
             Vec::new()
         };
+        let erased = erasure_tombstones::among(pool, &chunk.tokens()).await?;
         Ok(Known {
+            erased: erased.into_iter().collect(),
             subjects: subjects.into_iter().map(|known| (known.token, known.subject_id)).collect(),
             holders: holders.into_iter().collect(),
         })

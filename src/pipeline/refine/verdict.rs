@@ -7,7 +7,7 @@ use super::judge::Reading;
 use super::late;
 use super::stage::Stage;
 use super::tally::Sample;
-use super::{book, history};
+use super::{book, history, timed};
 use crate::db::batches::{Batch, RuleCount};
 use crate::db::obligations;
 use crate::db::overrides::Leniency;
@@ -30,19 +30,24 @@ pub struct Judgement {
     pub reason: Option<String>,
     /// Under which overrides and with how many constants.
     pub leniency: Leniency,
+    /// What the scorecard counts.
+    pub quality: serde_json::Value,
 }
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, concentration, row_set, imputed, file_fault } = reading;
+    let Reading { mut ledger, totals, money, concentration, row_set, imputed, quality, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
     let most_snapshots = row_set.most_snapshots;
     late::settle(row_set, &policy, &mut ledger, stage).await?;
     let comparison = match file_fault {
         Some(_) => book::Comparison::default(),
         None => {
-            history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
-            book::compare(batch, &policy, &mut ledger, stage).await?
+            let past = Box::pin(async {
+                history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
+                book::compare(batch, &policy, &mut ledger, stage).await
+            });
+            timed("history", past).await?
         }
     };
 
@@ -92,6 +97,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
             softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
             imputed: imputed.to_json(),
         },
+        quality: json!(quality),
     })
 }
 

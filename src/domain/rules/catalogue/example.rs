@@ -2,8 +2,8 @@
 //! shows them, and a test sends them.
 //!
 //! A row is the base record of its dataset with a few fields changed, so that an example is two or three lines. The
-//! people are made up: their numbers are well-formed and nobody's, their names say SYNTHETIC. All of it is sent on 24
-//! November 2026.
+//! people are made up: their numbers are well-formed and nobody's, their names say SYNTHETIC. It is sent on 24 November
+//! 2026 unless it says otherwise.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -79,6 +79,9 @@ pub enum ExampleStep {
 #[serde(deny_unknown_fields, default)]
 pub struct ExampleSubmission {
     pub dataset: Dataset,
+    /// The day on which it is sent, where it is not 24 November 2026.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_on: Option<NaiveDate>,
     #[serde(skip_serializing_if = "ExampleTerms::is_default")]
     pub terms: ExampleTerms,
     /// Query parameters beside the dataset; `mode` is DELTA and `period_end` is 2026-10-31 unless they are here.
@@ -114,6 +117,7 @@ impl Default for ExampleSubmission {
     fn default() -> Self {
         ExampleSubmission {
             dataset: Dataset::AccountSnapshot,
+            sent_on: None,
             terms: ExampleTerms::default(),
             query: BTreeMap::new(),
             key: None,

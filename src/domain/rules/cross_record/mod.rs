@@ -5,9 +5,9 @@
 //! a row is compact: keyed hashes and a few facts, no text and no identifier. The key keeps anybody who does not know
 //! it from building rows whose hashes collide.
 //!
-//! Memory is bounded whatever the file: rows wait in partitions, by the hash of their account and by their subject,
-//! and go to a [`Spill`] when they are many; one partition after the other is judged, and the outcome is a bit per
-//! record.
+//! Memory is bounded whatever the file: rows wait in memory while they are few and go to a [`Spill`] when they are
+//! many, in partitions by the hash of their account and by their subject; one partition after the other is judged, and
+//! the outcome is a bit per record.
 //!
 //! The answer is a function of the set of rows, never of their order or of the partitions. The stages are:
 //!
@@ -32,7 +32,8 @@ mod stages;
 pub use partitions::Spill;
 
 use fingerprint::Fingerprinter;
-use partitions::{Capacity, Kept, Partitions};
+use partitions::{Capacity, Kept, OnDisk, Partitions};
+use stages::{Verdicts, judge_accounts, judge_loaded_accounts, judge_loaded_subjects, judge_subjects};
 
 /// What the rows of a batch say about each other; see the module for the stages.
 ///
@@ -54,12 +55,22 @@ pub struct RowSetOutcome {
 pub struct RowSet<S> {
     fingerprinter: Fingerprinter,
     capacity: Capacity,
+    waiting: Vec<Entry>,
     by_account: Partitions,
     by_subject: Partitions,
-    waiting: usize,
     spill: S,
     spilled_bytes: u64,
 }
+
+/// What is remembered of one row while it waits.
+#[derive(Debug)]
+struct Entry {
+    account: AccountRow,
+    /// See [`SubjectRow`].
+    origin: u64,
+}
+
+const _: () = assert!(size_of::<Entry>() <= 72, "memory per waiting row is a promise");
 
 /// What the stages about accounts need of a row.
 #[derive(Clone, Debug)]
@@ -89,6 +100,17 @@ struct SubjectRow {
     account: u64,
     /// Hash of product, opening day and original amount; zero when one of them is not stated.
     origin: u64,
+}
+
+impl From<&Entry> for SubjectRow {
+    fn from(Entry { account: row, origin }: &Entry) -> SubjectRow {
+        SubjectRow {
+            record_no: row.record_no,
+            subject: row.subject,
+            account: row.account[0],
+            origin: *origin,
+        }
+    }
 }
 
 impl Kept for AccountRow {
@@ -173,9 +195,9 @@ impl<S: Spill> RowSet<S> {
         RowSet {
             fingerprinter: Fingerprinter::new(&seed),
             capacity,
+            waiting: Vec::new(),
             by_account: Partitions::new(capacity.partitions),
             by_subject: Partitions::new(capacity.partitions),
-            waiting: 0,
             spill,
             spilled_bytes: 0,
         }
@@ -195,41 +217,64 @@ impl<S: Spill> RowSet<S> {
     ) -> Result<(), S::Error> {
         let (Some(account_ref), Some(as_of)) = (record.account_ref, record.as_of_date) else { return Ok(()) };
         let prints = self.fingerprinter.of(record);
-        let account = self.fingerprinter.of_text(account_ref);
         let subject = u128::from_le_bytes(subject);
-        let subject = [subject as u64, (subject >> 64) as u64];
-        self.by_account.add(&AccountRow {
+        let account = AccountRow {
             record_no,
-            account,
-            subject,
+            account: self.fingerprinter.of_account(account_ref),
+            subject: [subject as u64, (subject >> 64) as u64],
             content: prints.content,
             facts: prints.facts,
             as_of: NaiveDate::num_days_from_ce(&as_of),
             product: record.product_type.map_or(0, |product| product as u8 + 1),
             // Contract v1: a row that names no role is the primary holder's.
             primary: record.holder_role.is_none_or(|role| role == HolderRole::Primary),
-        });
-        self.by_subject.add(&SubjectRow { record_no, subject, account: account[0], origin: prints.origin });
-        self.waiting += 1;
-        if self.waiting >= self.capacity.waiting_rows {
-            self.by_account.spill(&mut self.spill, &mut self.spilled_bytes)?;
-            self.by_subject.spill(&mut self.spill, &mut self.spilled_bytes)?;
-            self.waiting = 0;
+        };
+        self.waiting.push(Entry { account, origin: prints.origin });
+        if self.waiting.len() < self.capacity.waiting_rows {
+            return Ok(());
         }
-        Ok(())
+        self.divide();
+        self.by_account.spill(&mut self.spill, &mut self.spilled_bytes)?;
+        self.by_subject.spill(&mut self.spill, &mut self.spilled_bytes)
+    }
+
+    /// Moves the waiting rows to their partitions.
+    fn divide(&mut self) {
+        for entry in self.waiting.drain(..) {
+            self.by_account.add(&entry.account);
+            self.by_subject.add(&SubjectRow::from(&entry));
+        }
     }
 
     /// Judges the whole set.
     ///
     /// # Errors
     /// Only those of the spill.
-    pub fn finish(self) -> Result<RowSetOutcome, S::Error> {
-        let mut verdicts = stages::Verdicts::default();
-        for partition in self.by_account.into_readers(&self.spill, self.capacity) {
-            stages::judge_accounts(&partition?, self.capacity, &mut verdicts)?;
+    pub fn finish(mut self) -> Result<RowSetOutcome, S::Error> {
+        let mut verdicts = Verdicts::default();
+        if self.spilled_bytes == 0 {
+            let subjects: Vec<SubjectRow> = self.waiting.iter().map(SubjectRow::from).collect();
+            let accounts = self.waiting.into_iter().map(|entry| entry.account).collect();
+            judge_loaded_accounts(accounts, self.capacity, &mut verdicts)?;
+            judge_loaded_subjects(subjects, self.capacity, &mut verdicts)?;
+            return Ok(verdicts.into_outcome());
         }
-        for partition in self.by_subject.into_readers(&self.spill, self.capacity) {
-            stages::judge_subjects(&partition?, self.capacity, &mut verdicts)?;
+        self.divide();
+        // Both sets of partitions are read from the spill, and nothing waits any more.
+        self.waiting = Vec::new();
+        for part in self.by_account.into_parts() {
+            if part.count() <= self.capacity.loaded_rows {
+                judge_loaded_accounts(part.load(&self.spill)?, self.capacity, &mut verdicts)?;
+            } else {
+                judge_accounts(&OnDisk { part, spill: &self.spill }, self.capacity, &mut verdicts)?;
+            }
+        }
+        for part in self.by_subject.into_parts() {
+            if part.count() <= self.capacity.loaded_rows {
+                judge_loaded_subjects(part.load(&self.spill)?, self.capacity, &mut verdicts)?;
+            } else {
+                judge_subjects(&OnDisk { part, spill: &self.spill }, self.capacity, &mut verdicts)?;
+            }
         }
         Ok(verdicts.into_outcome())
     }

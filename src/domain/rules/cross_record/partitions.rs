@@ -1,4 +1,6 @@
-//! Rows kept by a hash of what they are grouped by: in memory as long as they are few, then in a [`Spill`].
+//! Rows kept in a [`Spill`] by a hash of what they are grouped by, and read from there a partition at a time.
+
+use std::marker::PhantomData;
 
 /// A place for bytes that do not fit in memory, filled from its start to its end. What it fails by is its
 /// owner's trouble, never the file's.
@@ -30,7 +32,7 @@ pub(super) trait Kept: Sized {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
     pub partitions: usize,
-    /// Rows that wait in memory, over all partitions.
+    /// Rows that wait in memory. A batch that has no more is never spilled.
     pub waiting_rows: usize,
     /// Rows of one partition that are judged from memory; more are read again and again.
     pub loaded_rows: usize,
@@ -39,9 +41,44 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    /// For 10 million rows: 256 partitions of 40,000 rows. About 13 MB wait, and to judge a partition takes some 20 MB.
+    /// For 10 million rows: 256 partitions of 40,000 rows. About 25 MB wait, and to judge a partition takes some 20 MB.
     pub const USUAL: Capacity =
         Capacity { partitions: 256, waiting_rows: 128 << 10, loaded_rows: 128 << 10, groups: 128 << 10 };
+}
+
+/// Rows that can be looked at as often as it takes.
+pub(super) trait Rows<R> {
+    type Error;
+
+    fn count(&self) -> usize;
+
+    /// Shows every row, in no order.
+    fn each(&self, visit: impl FnMut(&R)) -> Result<(), Self::Error>;
+}
+
+/// Rows in memory; `E` is what other rows may fail by.
+pub(super) struct InMemory<R, E> {
+    pub rows: Vec<R>,
+    fails_by: PhantomData<E>,
+}
+
+impl<R, E> InMemory<R, E> {
+    pub fn new(rows: Vec<R>) -> InMemory<R, E> {
+        InMemory { rows, fails_by: PhantomData }
+    }
+}
+
+impl<R, E> Rows<R> for InMemory<R, E> {
+    type Error = E;
+
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn each(&self, visit: impl FnMut(&R)) -> Result<(), E> {
+        self.rows.iter().for_each(visit);
+        Ok(())
+    }
 }
 
 /// Rows of one kind in their partitions.
@@ -50,8 +87,9 @@ pub(super) struct Partitions {
     parts: Vec<Part>,
 }
 
+/// One partition.
 #[derive(Clone, Debug, Default)]
-struct Part {
+pub(super) struct Part {
     waiting: Vec<u8>,
     /// Where earlier rows are in the spill: offset and length.
     spilled: Vec<(u64, usize)>,
@@ -82,55 +120,56 @@ impl Partitions {
         Ok(())
     }
 
-    /// The partitions, one after the other, each ready to be read as often as it takes.
-    pub fn into_readers<S: Spill>(
-        self,
-        spill: &S,
-        capacity: Capacity,
-    ) -> impl Iterator<Item = Result<Partition<'_, S>, S::Error>> {
-        self.parts.into_iter().map(move |part| Partition::open(part, spill, capacity))
+    /// The partitions, one after the other.
+    pub fn into_parts(self) -> impl Iterator<Item = Part> {
+        self.parts.into_iter()
     }
-}
-
-/// One partition; loaded into memory unless it is too large.
-pub(super) struct Partition<'a, S> {
-    part: Part,
-    spill: &'a S,
 }
 
 /// Rows read at a time of a partition that is too large to be loaded.
 const BLOCK_ROWS: usize = 1024;
 
-impl<'a, S: Spill> Partition<'a, S> {
-    fn open(mut part: Part, spill: &'a S, capacity: Capacity) -> Result<Partition<'a, S>, S::Error> {
-        if part.rows <= capacity.loaded_rows {
-            for (offset, length) in std::mem::take(&mut part.spilled) {
-                let start = part.waiting.len();
-                part.waiting.resize(start + length, 0);
-                spill.read(offset, &mut part.waiting[start..])?;
-            }
-        }
-        Ok(Partition { part, spill })
-    }
-
-    pub fn rows(&self) -> usize {
-        self.part.rows
+impl Part {
+    pub fn count(&self) -> usize {
+        self.rows
     }
 
     /// Shows every row, in no order.
-    pub fn each<R: Kept>(&self, mut visit: impl FnMut(&R)) -> Result<(), S::Error> {
-        let mut show = |bytes: &[u8]| {
-            bytes.chunks_exact(R::BYTES).filter_map(R::read).for_each(|row| visit(&row));
-        };
-        show(&self.part.waiting);
+    pub fn each<R: Kept, S: Spill>(&self, spill: &S, mut visit: impl FnMut(R)) -> Result<(), S::Error> {
+        let mut show = |bytes: &[u8]| bytes.chunks_exact(R::BYTES).filter_map(R::read).for_each(&mut visit);
+        show(&self.waiting);
         let mut buffer = Vec::new();
-        for (offset, length) in &self.part.spilled {
+        for (offset, length) in &self.spilled {
             for start in (0..*length).step_by(BLOCK_ROWS * R::BYTES) {
                 buffer.resize((BLOCK_ROWS * R::BYTES).min(length - start), 0);
-                self.spill.read(offset + start as u64, &mut buffer)?;
+                spill.read(offset + start as u64, &mut buffer)?;
                 show(&buffer);
             }
         }
         Ok(())
+    }
+
+    pub fn load<R: Kept, S: Spill>(&self, spill: &S) -> Result<Vec<R>, S::Error> {
+        let mut rows = Vec::with_capacity(self.rows);
+        self.each(spill, |row| rows.push(row))?;
+        Ok(rows)
+    }
+}
+
+/// The rows of a partition that is too large to be loaded.
+pub(super) struct OnDisk<'a, S> {
+    pub part: Part,
+    pub spill: &'a S,
+}
+
+impl<R: Kept, S: Spill> Rows<R> for OnDisk<'_, S> {
+    type Error = S::Error;
+
+    fn count(&self) -> usize {
+        self.part.rows
+    }
+
+    fn each(&self, mut visit: impl FnMut(&R)) -> Result<(), S::Error> {
+        self.part.each(self.spill, |row: R| visit(&row))
     }
 }

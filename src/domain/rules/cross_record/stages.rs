@@ -1,6 +1,6 @@
 //! The stages: what the rows of one group say about each other.
 //!
-//! A stage reads a partition twice: once to learn of every group what matters, once to judge each row by its group.
+//! A row that has no other to be grouped with is judged at once. A stage looks at the others twice: once to learn of every group what matters, once to judge each row by its group.
 //! What it keeps of a group has a fixed size, however many rows the group has, and rows that an earlier stage took out
 //! are skipped. Groups that are too many for the memory are looked at in several turns.
 
@@ -11,7 +11,7 @@ use crate::domain::contract::Field;
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
 
-use super::partitions::{Capacity, Kept, Partition, Spill};
+use super::partitions::{Capacity, InMemory, Kept, Rows};
 use super::{AccountRow, Code, RowSetOutcome, SubjectRow};
 
 /// More rows than this of one subject in one batch look like a dummy identifier (I016).
@@ -84,47 +84,106 @@ trait Group {
     fn judge(&self, row: &Self::Row, verdicts: &mut Verdicts);
 }
 
-/// The stages of a partition by account.
-pub(super) fn judge_accounts<S: Spill>(
-    partition: &Partition<'_, S>,
+/// The stages about accounts, over all rows of some accounts.
+pub(super) fn judge_accounts<R: Rows<AccountRow>>(
+    rows: &R,
     capacity: Capacity,
     verdicts: &mut Verdicts,
-) -> Result<(), S::Error> {
-    stage::<HolderDay, S>(partition, capacity, verdicts)?;
-    stage::<AccountDay, S>(partition, capacity, verdicts)?;
-    stage::<Account, S>(partition, capacity, verdicts)
+) -> Result<(), R::Error> {
+    stage::<HolderDay, R>(rows, capacity, verdicts)?;
+    stage::<AccountDay, R>(rows, capacity, verdicts)?;
+    stage::<Account, R>(rows, capacity, verdicts)
 }
 
-/// The stages of a partition by subject.
-pub(super) fn judge_subjects<S: Spill>(
-    partition: &Partition<'_, S>,
+/// The stages about subjects, over all rows of some subjects.
+pub(super) fn judge_subjects<R: Rows<SubjectRow>>(
+    rows: &R,
     capacity: Capacity,
     verdicts: &mut Verdicts,
-) -> Result<(), S::Error> {
-    stage::<Origin, S>(partition, capacity, verdicts)?;
-    stage::<Subject, S>(partition, capacity, verdicts)
+) -> Result<(), R::Error> {
+    stage::<Origin, R>(rows, capacity, verdicts)?;
+    stage::<Subject, R>(rows, capacity, verdicts)
 }
 
-fn stage<G: Group, S: Spill>(
-    partition: &Partition<'_, S>,
+/// The same over rows in memory, where those that have no other of their account, most of a usual file, are judged by
+/// themselves.
+pub(super) fn judge_loaded_accounts<E>(
+    mut rows: Vec<AccountRow>,
     capacity: Capacity,
     verdicts: &mut Verdicts,
-) -> Result<(), S::Error> {
-    let turns = partition.rows().div_ceil(capacity.groups) as u64;
+) -> Result<(), E> {
+    take_lone(&mut rows, |row| {
+        lone::<HolderDay>(row, verdicts);
+        lone::<AccountDay>(row, verdicts);
+        lone::<Account>(row, verdicts);
+    });
+    judge_accounts(&InMemory::new(rows), capacity, verdicts)
+}
+
+/// The same for subjects.
+pub(super) fn judge_loaded_subjects<E>(
+    mut rows: Vec<SubjectRow>,
+    capacity: Capacity,
+    verdicts: &mut Verdicts,
+) -> Result<(), E> {
+    take_lone(&mut rows, |row| {
+        lone::<Origin>(row, verdicts);
+        lone::<Subject>(row, verdicts);
+    });
+    judge_subjects(&InMemory::new(rows), capacity, verdicts)
+}
+
+fn lone<G: Group>(row: &G::Row, verdicts: &mut Verdicts) {
+    if !verdicts.gone.contains(row.record_no()) && G::key(row).is_some() {
+        G::of(row).judge(row, verdicts);
+    }
+}
+
+/// Shows the rows whose hash no other row has a hash like, and takes them out. Hashes are alike when they share one of
+/// eight places per row, so some rows remain that have no other.
+fn take_lone<R: Kept>(rows: &mut Vec<R>, mut visit: impl FnMut(&R)) {
+    const PLACES_PER_ROW: usize = 8;
+    let places = (rows.len() * PLACES_PER_ROW).next_power_of_two();
+    // The low bits: a partition has been chosen by the high ones.
+    let place = |row: &R| row.spread() & (places as u64 - 1);
+    let (mut taken, mut shared) = (Marks::with_room_for(places), Marks::with_room_for(places));
+    for row in rows.iter() {
+        let place = place(row);
+        if taken.contains(place) {
+            shared.set(place);
+        } else {
+            taken.set(place);
+        }
+    }
+    rows.retain(|row| {
+        let remains = shared.contains(place(row));
+        if !remains {
+            visit(row);
+        }
+        remains
+    });
+}
+
+fn stage<G: Group, R: Rows<G::Row>>(
+    rows: &R,
+    capacity: Capacity,
+    verdicts: &mut Verdicts,
+) -> Result<(), R::Error> {
+    let turns = rows.count().div_ceil(capacity.groups) as u64;
     for turn in 0..turns {
         let key_in_turn =
             |row: &G::Row| G::key(row).filter(|key| turns == 1 || (hash_of(key) >> 32) % turns == turn);
-        let expected = partition.rows().min(capacity.groups);
+        let expected = rows.count().min(capacity.groups);
         let mut groups: Groups<G> =
             HashMap::with_capacity_and_hasher(expected, BuildHasherDefault::default());
-        partition.each(|row: &G::Row| {
+        rows.each(|row| {
             if !verdicts.gone.contains(row.record_no())
                 && let Some(key) = key_in_turn(row)
             {
                 groups.entry(key).and_modify(|group| group.add(row)).or_insert_with(|| G::of(row));
             }
         })?;
-        partition.each(|row: &G::Row| {
+        rows.each(|row| {
             if !verdicts.gone.contains(row.record_no())
                 && let Some(group) = key_in_turn(row).and_then(|key| groups.get(&key))
             {
@@ -152,7 +211,10 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Hasher for Spread {
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        // Arrays of words arrive as their bytes.
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.write_u64(u64::from_ne_bytes(*word)));
+        rest.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
     }
 
     fn write_u64(&mut self, word: u64) {

@@ -51,7 +51,7 @@ pub struct PublishedBook {
 pub struct Precedents {
     /// The newest whole book of an earlier period.
     pub last_book: Option<PublishedBook>,
-    /// There is a published whole book of the batch's own period.
+    /// There is a published whole book of the batch's own period, which the batch does not say it replaces.
     pub period_is_committed: bool,
     /// The highest sequence_no of an accepted DELTA of the dataset.
     pub last_sequence_no: Option<u64>,

@@ -121,7 +121,7 @@ pub struct FileFacts {
     pub fullest: Vec<Fullest>,
 }
 
-/// The rules that the envelope alone can answer (F001, F002, F010, F011, F017), in the order of their codes. `today` is the business day of receipt.
+/// The rules that the envelope alone can answer (F001, F002, F010, F011, F017, L003), in the order of their codes. `today` is the business day of receipt.
 pub fn envelope_findings(
     declared: &Declared,
     admission: &Admission<'_>,
@@ -134,6 +134,7 @@ pub fn envelope_findings(
         f010(declared, today),
         f011(declared, terms, today),
         f017(declared, admission),
+        l003(terms, today),
     ]
     .into_iter()
     .flatten()
@@ -174,6 +175,12 @@ pub fn f001(declared: &Declared, admission: &Admission<'_>, terms: &Terms) -> Op
         return None;
     };
     Some(Finding::whole(Code::F001).with_detail(detail))
+}
+
+/// L003: the contributor has attested that its customers get the notice of processing, and not too long ago.
+pub fn l003(terms: &Terms, today: NaiveDate) -> Option<Finding> {
+    let until = terms.notice_attested_until?;
+    (until < today).then(|| Finding::whole(Code::L003).with_detail(format!("attested until {until}")))
 }
 
 /// F002: the contract version, where one is declared, is open for submission.

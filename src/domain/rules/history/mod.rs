@@ -9,8 +9,8 @@
 //! What a row is compared with:
 //!
 //! - *The state before it* ([`Past::before`]) is the newest accepted snapshot of an earlier day. It is the latest
-//!   one for a row that moves the account forward. A row that comes late under a back-fill grant, or that replaces
-//!   a period, is compared with the month before it.
+//!   one for a row that moves the account forward. A row that comes late under a back-fill grant, or whose batch
+//!   replaces another, is compared with the month before it.
 //! - *The latest snapshot's own facts* (fees, instalments paid, dates, write-off) are kept for the latest day only, so
 //!   they are compared with a newer row alone.
 //! - Money that moved between the two is what the row states as paid, or what events tell, whichever is more: P014
@@ -22,7 +22,7 @@
 
 use chrono::NaiveDate;
 
-use crate::domain::contract::{Mode, Terms};
+use crate::domain::contract::Terms;
 use crate::domain::finding::Finding;
 
 use super::Code;
@@ -41,16 +41,17 @@ pub use record::*;
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryContext<'a> {
     pub terms: &'a Terms,
-    pub mode: Mode,
+    /// The batch takes the place of an earlier one, whose rows are therefore no past of its own.
+    pub replaces: bool,
     /// The contributor tells repayments by events as well.
     pub sends_events: bool,
 }
 
 impl HistoryContext<'_> {
     /// Whether rows of the day may come although newer ones were accepted: under a back-fill grant, or in a batch
-    /// that takes the place of a period.
+    /// that takes the place of another.
     fn may_look_back(&self, as_of: NaiveDate) -> bool {
-        self.mode == Mode::Replace || self.terms.backfill_from.is_some_and(|from| from <= as_of)
+        self.replaces || self.terms.backfill_from.is_some_and(|from| from <= as_of)
     }
 }
 

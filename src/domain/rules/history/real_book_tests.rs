@@ -63,7 +63,7 @@ struct Book {
 impl Book {
     fn take(&mut self, account_ref: &str, row: &Arriving) {
         let terms = Terms::default();
-        let context = HistoryContext { terms: &terms, mode: Mode::Full, sends_events: false };
+        let context = HistoryContext { terms: &terms, replaces: false, sends_events: false };
         let past = self.pasts.entry(account_ref.to_owned()).or_default();
         let mut findings = Vec::new();
         check_history(past, row, &context, &mut findings);

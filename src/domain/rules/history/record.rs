@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::domain::contract::{AccountStatus, Field, Mode, ProductType};
+use crate::domain::contract::{AccountStatus, Field, ProductType};
 use crate::domain::dates::month_number;
 use crate::domain::finding::Finding;
 use crate::domain::rules::Code;
@@ -13,11 +13,11 @@ use super::{Arriving, HistoryContext, Known, Past};
 const USUAL_PERIODS_TO_FIRST_REPORT: i32 = 2;
 
 /// P001: what an account is never changes: opened_date, original_amount, currency, portfolio_type, product_type.
-/// An amount that only one of the two states is no change. A batch that takes the place of the only period in which
-/// the account was ever reported may state everything anew, since nothing else vouches for the old values.
+/// An amount that only one of the two states is no change. A batch that takes the place of another may, where the account was
+/// never reported but for its period, state everything anew, since nothing else vouches for the old values.
 pub fn p001(past: &Past, row: &Arriving, context: &HistoryContext<'_>) -> Option<Finding> {
     let known = past.known.as_ref()?;
-    if context.mode == Mode::Replace && rests_on_one_period(known, row.facts.as_of_date) {
+    if context.replaces && rests_on_one_period(known, row.facts.as_of_date) {
         return None;
     }
     let (was, is) = (&known.latest, &row.facts);
@@ -58,12 +58,12 @@ pub fn bound_to_somebody_else(known: AccountOrigin, row: AccountOrigin) -> Findi
 
 /// P003: what has ended is not active again. An account that is truly reopened is corrected with the reason
 /// REOPENED; a row alone never does it. A row of the same day as the terminal one cannot undo it either, unless its
-/// batch takes the place of the period.
+/// batch takes the place of another.
 pub fn p003(past: &Past, row: &Arriving, context: &HistoryContext<'_>) -> Option<Finding> {
     let day = row.facts.as_of_date;
-    let state = match context.mode {
-        Mode::Replace => past.before(day)?,
-        _ => past.known.as_ref()?.months.iter().find(|month| month.as_of_date <= day)?,
+    let state = match context.replaces {
+        true => past.before(day)?,
+        false => past.known.as_ref()?.months.iter().find(|month| month.as_of_date <= day)?,
     };
     (state.status.is_terminal() && row.facts.status == AccountStatus::Active)
         .then(|| Finding::at(Code::P003, Field::Status))
@@ -86,7 +86,7 @@ pub fn p015(past: &Past, row: &Arriving, _: &HistoryContext<'_>) -> Option<Findi
 }
 
 /// P017: a row is not older than the latest accepted one of its account. The past is changed by a correction, by a
-/// batch that takes the place of a period, or under a back-fill grant that covers the row's day.
+/// batch that takes the place of another, or under a back-fill grant that covers the row's day.
 pub fn p017(past: &Past, row: &Arriving, context: &HistoryContext<'_>) -> Option<Finding> {
     let day = row.facts.as_of_date;
     (day < past.known.as_ref()?.latest.as_of_date && !context.may_look_back(day))

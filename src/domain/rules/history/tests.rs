@@ -93,14 +93,14 @@ fn revolving(as_of_date: NaiveDate, outstanding: i64) -> Arriving {
     })
 }
 
-fn judged_as(mode: Mode, terms: &Terms, past: &Past, row: &Arriving) -> Vec<Finding> {
+fn judged_as(replaces: bool, terms: &Terms, past: &Past, row: &Arriving) -> Vec<Finding> {
     let mut findings = Vec::new();
-    check_history(past, row, &HistoryContext { terms, mode, sends_events: false }, &mut findings);
+    check_history(past, row, &HistoryContext { terms, replaces, sends_events: false }, &mut findings);
     findings
 }
 
 fn judged(past: &Past, row: &Arriving) -> Vec<Finding> {
-    judged_as(Mode::Full, &Terms::default(), past, row)
+    judged_as(false, &Terms::default(), past, row)
 }
 
 fn breaks(code: Code, past: &Past, row: &Arriving) -> bool {
@@ -240,14 +240,14 @@ fn a_reference_used_again_is_told_from_a_subject_swapped() {
 #[test]
 fn an_older_row_needs_a_grant_or_a_period_to_replace() {
     let older = with(|row| row.facts.as_of_date = day("2026-08-31"));
-    let codes = |mode, terms: &Terms| -> Vec<Code> {
-        judged_as(mode, terms, &past(), &older).iter().map(|finding| finding.code).collect()
+    let codes = |replaces, terms: &Terms| -> Vec<Code> {
+        judged_as(replaces, terms, &past(), &older).iter().map(|finding| finding.code).collect()
     };
     let granted = |from| Terms { backfill_from: Some(day(from)), ..Terms::default() };
-    assert_eq!(codes(Mode::Delta, &Terms::default()), [P017]);
-    assert_eq!(codes(Mode::Delta, &granted("2026-09-01")), [P017]);
-    assert_eq!(codes(Mode::Delta, &granted("2026-08-31")), []);
-    assert_eq!(codes(Mode::Replace, &Terms::default()), []);
+    assert_eq!(codes(false, &Terms::default()), [P017]);
+    assert_eq!(codes(false, &granted("2026-09-01")), [P017]);
+    assert_eq!(codes(false, &granted("2026-08-31")), []);
+    assert_eq!(codes(true, &Terms::default()), []);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_late_row_is_compared_with_the_month_before_it() {
     };
     let terms = Terms { backfill_from: Some(day("2020-01-01")), ..Terms::default() };
     let codes = |row| -> Vec<Code> {
-        judged_as(Mode::Delta, &terms, &known, &row).iter().map(|finding| finding.code).collect()
+        judged_as(false, &terms, &known, &row).iter().map(|finding| finding.code).collect()
     };
     assert_eq!(
         codes(september(72)),
@@ -285,14 +285,14 @@ fn the_same_day_again_is_compared_with_the_day_before_it() {
     );
     known.step(&with(|row| row.facts.status = AccountStatus::Settled));
     assert!(breaks(P003, &known, &row()), "the same day does not undo an end");
-    let replaced = judged_as(Mode::Replace, &Terms::default(), &known, &row());
+    let replaced = judged_as(true, &Terms::default(), &known, &row());
     assert_eq!(replaced, [], "a batch in its place does");
 }
 
 #[test]
 fn only_a_period_that_stands_alone_may_be_replaced_with_other_facts() {
     let other = with(|row| row.facts.opened_date = day("2026-08-01"));
-    let replaced = |past: &Past| judged_as(Mode::Replace, &Terms::default(), past, &other);
+    let replaced = |past: &Past| judged_as(true, &Terms::default(), past, &other);
     let mut october = Past::default();
     october.step(&row());
     assert_eq!(replaced(&october), []);
@@ -392,7 +392,7 @@ fn an_account_that_stays_restructured_is_asked_once() {
         x030(
             &Past::default(),
             &restructured,
-            &HistoryContext { terms: &terms, mode: Mode::Full, sends_events },
+            &HistoryContext { terms: &terms, replaces: false, sends_events },
         )
     };
     assert!(first_sight(true).is_some() && first_sight(false).is_none());

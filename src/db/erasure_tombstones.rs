@@ -1,0 +1,50 @@
+//! `erasure_tombstones`: persons whose data were erased by a legal order, by the token of their identifier (L009).
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgExecutor};
+
+use crate::error::Result;
+use crate::privacy::Token;
+
+/// A person who was erased. The identifier is nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Tombstone {
+    /// The number of the legal case.
+    pub case_id: String,
+    pub erased_at: DateTime<Utc>,
+}
+
+/// Puts a tombstone; `false` when there is one already, which stays as it is.
+pub async fn insert(ex: impl PgExecutor<'_>, token: &Token, tombstone: &Tombstone) -> Result<bool> {
+    let result = sqlx::query(
+        "/* erasure_tombstones.insert */ INSERT INTO erasure_tombstones (token, case_id, erased_at)
+         VALUES ($1, $2, $3) ON CONFLICT (token) DO NOTHING",
+    )
+    .bind(token.as_slice())
+    .bind(&tombstone.case_id)
+    .bind(tombstone.erased_at)
+    .execute(ex)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+pub async fn find(ex: impl PgExecutor<'_>, token: &Token) -> Result<Option<Tombstone>> {
+    let found = sqlx::query_as(
+        "/* erasure_tombstones.find */ SELECT case_id, erased_at FROM erasure_tombstones WHERE token = $1",
+    )
+    .bind(token.as_slice())
+    .fetch_optional(ex)
+    .await?;
+    Ok(found)
+}
+
+/// Which of the tokens are of erased persons.
+pub async fn among(ex: impl PgExecutor<'_>, tokens: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
+    let erased = sqlx::query_scalar(
+        "/* erasure_tombstones.among */ SELECT token FROM erasure_tombstones WHERE token = ANY($1)",
+    )
+    .bind(tokens)
+    .fetch_all(ex)
+    .await?;
+    Ok(erased)
+}

@@ -1,0 +1,59 @@
+//! Listings: adverse trade references beside the history (`domain.md` section 1 and 6.5), and the days that a contributor
+//! has to take one back.
+//!
+//! A listing is live while the account's latest snapshot asks for it with evidence, at least [`LISTABLE_OVERDUE`] is
+//! overdue for more than [`LISTABLE_AFTER_DPD`] days, and nobody took it back since. It ends by itself as soon as a
+//! snapshot shows that nothing is overdue; the history stays what it was.
+
+use chrono::{Days, NaiveDate};
+
+use super::calendar::{Calendar, CalendarState};
+use super::money::Sen;
+
+/// A listing needs at least this much overdue (L002).
+pub const LISTABLE_OVERDUE: Sen = Sen(15_000);
+/// A listing needs more days past due than these (L002).
+pub const LISTABLE_AFTER_DPD: u16 = 60;
+/// Working days from the settlement to the last day on which taking the listing back is in time (L005).
+pub const DELISTING_WORKING_DAYS: u32 = 3;
+
+/// The last day on which a listing of a debt settled on a day is taken back in time.
+pub fn delist_by(settled_on: NaiveDate, calendar: &Calendar, state: CalendarState) -> NaiveDate {
+    calendar.add_working_days(settled_on, DELISTING_WORKING_DAYS, state)
+}
+
+/// The latest day of settlement whose time to take the listing back is over today.
+pub fn lapsed_settlements(today: NaiveDate, calendar: &Calendar, state: CalendarState) -> NaiveDate {
+    let mut settled_on = today;
+    while delist_by(settled_on, calendar, state) >= today {
+        let Some(day_before) = settled_on.checked_sub_days(Days::new(1)) else { break };
+        settled_on = day_before;
+    }
+    settled_on
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn three_working_days_are_counted_over_weekend_and_holiday() {
+        let calendar = Calendar::default();
+        // 6 November 2026 is a Friday; Deepavali falls on the Sunday after, its day off on the Monday.
+        let by = delist_by(day("2026-11-06"), &calendar, CalendarState::Kul);
+        assert_eq!(by, day("2026-11-12"));
+        assert_eq!(delist_by(day("2026-11-17"), &calendar, CalendarState::Kul), day("2026-11-20"));
+    }
+
+    #[test]
+    fn a_settlement_has_lapsed_on_the_day_after_its_last_day() {
+        let calendar = Calendar::default();
+        let lapsed = |today| lapsed_settlements(day(today), &calendar, CalendarState::Kul);
+        assert!(lapsed("2026-11-12") < day("2026-11-06"));
+        assert_eq!(lapsed("2026-11-13"), day("2026-11-08"), "settled on the weekend, the same three days");
+    }
+}

@@ -1,0 +1,42 @@
+//! Persons who were erased by a legal order: their tombstone, which keeps them out (L009).
+//!
+//! A tombstone holds for every batch whose records are looked up after it. Whoever erases a person puts it first, so
+//! that nothing comes back behind the eraser.
+
+use serde_json::json;
+
+use crate::access::Principal;
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::db::erasure_tombstones::{self, Tombstone};
+use crate::domain::identity::NormalisedId;
+use crate::error::{Error, Result};
+
+/// Puts a tombstone for an identifier, which itself is kept nowhere. Where there is one already it stays, with its case.
+pub async fn put_tombstone(
+    app: &App,
+    operator: &Principal,
+    person: &NormalisedId,
+    case_id: &str,
+) -> Result<Tombstone> {
+    let token = app.keys.token(person.id_type(), person.as_str());
+    let new = Tombstone { case_id: case_id.to_owned(), erased_at: app.clock.now() };
+    let mut tx = app.db.system.begin().await?;
+    if erasure_tombstones::insert(&mut *tx, &token, &new).await? {
+        let actor = format!("client:{}", operator.client_id);
+        let entry = Entry {
+            at: new.erased_at,
+            actor_client: Some(operator.client_id),
+            actor: &actor,
+            action: "person.erase",
+            object_kind: "erasure_tombstone",
+            object_id: case_id,
+            outcome: "ok",
+            detail: json!({ "id_type": person.id_type() }),
+        };
+        audit::record(&mut *tx, &entry).await?;
+        tx.commit().await?;
+        return Ok(new);
+    }
+    erasure_tombstones::find(&mut *tx, &token).await?.ok_or(Error::NotFound)
+}

@@ -64,6 +64,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "(the system's)",
         "directory for unnamed temporary files of keyed hashes: 1.1 GB for a batch of 10 million records, less below; not a RAM disk",
     ),
+    (
+        "ETR_DRY_RUN_RETENTION_HOURS",
+        "24",
+        "how long the bytes and the reject file of a rehearsal (dry_run) are kept",
+    ),
     ("ETR_LOG_FORMAT", "json", "json or text"),
     ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
     ("ETR_PG_BIN", "(searched)", "`dev` and tests: folder with the PostgreSQL programs to run privately"),
@@ -119,6 +124,8 @@ pub struct Config {
     pub upload_lease: Duration,
     pub limits: Limits,
     pub shutdown_grace: Duration,
+    /// How long the files of a rehearsal are kept after its verdict.
+    pub dry_run_retention: Duration,
     /// Where a batch that is too large for memory keeps keyed hashes while it is judged.
     pub temp_dir: PathBuf,
     pub log_json: bool,
@@ -230,6 +237,7 @@ impl Config {
                 25,
                 "a number of seconds",
             )),
+            dry_run_retention: hours(&mut read, "ETR_DRY_RUN_RETENTION_HOURS", 24),
             temp_dir: read.optional("ETR_TEMP_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
             log_json: log_json(&mut read),
             log_filter: log_filter(&mut read),
@@ -251,6 +259,15 @@ fn token_key(read: &mut Reader<'_>) -> VersionedKey {
             .push("ETR_TOKEN_KEY must be one key: changing it makes every known person unknown".into());
     }
     keys.pop().unwrap_or_else(placeholder_key)
+}
+
+/// A number of hours, up to a year.
+fn hours(read: &mut Reader<'_>, name: &'static str, default: u64) -> Duration {
+    let hours: u64 = read.parsed(name, default, "a number of hours");
+    if !(1..=8784).contains(&hours) {
+        read.errors.push(format!("{name} must be a number of hours from 1 to 8784"));
+    }
+    Duration::from_secs(hours.min(8784) * 3600)
 }
 
 fn log_json(read: &mut Reader<'_>) -> bool {

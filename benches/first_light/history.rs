@@ -20,7 +20,22 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Seconds of a refinement.
 struct Took {
     whole: f64,
+    read: f64,
+    verdict: f64,
     history: f64,
+    publish: f64,
+}
+
+impl Took {
+    fn since(&self, before: &Took) -> Took {
+        Took {
+            whole: self.whole - before.whole,
+            read: self.read - before.read,
+            verdict: self.verdict - before.verdict,
+            history: self.history - before.history,
+            publish: self.publish - before.publish,
+        }
+    }
 }
 
 pub async fn run(world: &mut World, scale: Scale) -> Result<()> {
@@ -44,7 +59,11 @@ pub async fn run(world: &mut World, scale: Scale) -> Result<()> {
 }
 
 fn tell(label: &str, took: &Took) {
-    let text = format!("refined in {:.2} s, of these {:.2} s beside the past", took.whole, took.history);
+    let Took { whole, read, verdict, history, publish } = took;
+    let text = format!(
+        "refined in {whole:.2} s: read {read:.2} s, verdict {verdict:.2} s, of these {history:.2} s beside the past, \
+         publish {publish:.2} s"
+    );
     report::line(label, &text);
 }
 
@@ -70,15 +89,20 @@ async fn refine(
     loop {
         let after = told(worker).await?;
         if after.whole > before.whole {
-            return Ok(Took { whole: after.whole - before.whole, history: after.history - before.history });
+            return Ok(after.since(&before));
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
 async fn told(worker: &Process) -> Result<Took> {
+    let stage =
+        async |name: &str| worker.metric(&format!("etr_refine_stage_seconds_sum{{stage=\"{name}\"")).await;
     Ok(Took {
         whole: worker.metric("etr_refine_seconds_sum").await?,
-        history: worker.metric("etr_refine_stage_seconds_sum{stage=\"history\"").await?,
+        read: stage("read").await?,
+        verdict: stage("verdict").await?,
+        history: stage("history").await?,
+        publish: stage("publish").await?,
     })
 }

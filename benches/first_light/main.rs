@@ -143,7 +143,8 @@ async fn run(args: &Args) -> Result<()> {
         let begun = Instant::now();
         match part {
             Part::Receipts => receipts::run(&mut world, scale).await,
-            Part::Rules => rules::run(scale),
+            // A worker decodes on a thread that may block, too.
+            Part::Rules => tokio::task::block_in_place(|| rules::run(scale)),
             Part::Publish => publish::run(&mut world, scale).await,
             Part::History => history::run(&mut world, scale).await,
             Part::Lookups => lookups::run(&mut world, scale).await,

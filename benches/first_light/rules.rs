@@ -6,8 +6,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
 use chrono::NaiveDate;
 use csv::StringRecord;
+use etrplus::config::Limits;
 use etrplus::domain::contract::csv::CsvHeader;
 use etrplus::domain::contract::ndjson::NdjsonReader;
 use etrplus::domain::contract::row::Row;
@@ -16,10 +18,13 @@ use etrplus::domain::contract::{
     ProductType, SettlementType, SubjectType, Terms, spec,
 };
 use etrplus::domain::dates::business_date;
+use etrplus::domain::envelope::Format;
 use etrplus::domain::finding::Finding;
 use etrplus::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
 use etrplus::domain::rules::identity::{IdentityContext, check_identity};
 use etrplus::domain::rules::{Concentration, RowContext, RowSet, Spill, check_policy, check_row};
+use etrplus::pipeline::decode::{self, Fault, Feed, Source};
+use etrplus::pipeline::pack::Packer;
 use etrplus::pipeline::refine::Totals;
 use serde::Deserialize;
 
@@ -138,12 +143,60 @@ trait Bare {
 struct Files {
     ndjson: Vec<u8>,
     csv: Vec<u8>,
+    stored_ndjson: Stored,
+    stored_csv: Stored,
     rows: u64,
     period_end: NaiveDate,
 }
 
+/// A body as it is kept in the store.
+struct Stored {
+    frames: Vec<Bytes>,
+    received_bytes: u64,
+    sha256: Vec<u8>,
+}
+
+impl Stored {
+    fn pack(body: &[u8]) -> Result<Stored> {
+        let mut packer = Packer::packing(&[])?;
+        let mut frames = Vec::new();
+        // As much as is packed in one go; see `pipeline::accept`.
+        for chunk in body.chunks(1 << 20) {
+            let (next, frame) = packer.pack(Bytes::copy_from_slice(chunk));
+            frames.push(frame?);
+            packer = next;
+        }
+        let sha256 = packer.finish().sha256.to_vec();
+        Ok(Stored { frames, received_bytes: body.len() as u64, sha256 })
+    }
+
+    /// Reads the object as a worker does.
+    fn each(&self, format: Format, mut visit: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+        let (send, feed) = tokio::sync::mpsc::channel(self.frames.len() + 1);
+        for frame in &self.frames {
+            send.try_send(Feed::Bytes(frame.clone()))?;
+        }
+        send.try_send(Feed::End)?;
+        let source = Source::new(feed, "zstd", "identity")?;
+        let limits = Limits {
+            max_batch_bytes: u64::MAX,
+            max_decoded_bytes: u64::MAX,
+            max_records: u64::MAX,
+            max_ratio: 100,
+            max_line_bytes: 1 << 20,
+            request_timeout: Duration::MAX,
+        };
+        let contract = &spec::ACCOUNT_SNAPSHOT;
+        decode::for_each_row(&source, contract, FieldSet::EMPTY, format, &limits, |_, row| {
+            let row = row.map_err(|error| Fault::Ours(error.to_string()))?;
+            visit(&row).map_err(|error| Fault::Ours(error.to_string()))
+        })?;
+        Ok(source.verify(&self.sha256, self.received_bytes)?)
+    }
+}
+
 pub fn run(scale: Scale) -> Result<()> {
-    let files = Files::make(scale.pick(10_000, 40_000, 100_000));
+    let files = Files::make(scale.pick(10_000, 40_000, 100_000))?;
     println!("rules: decode and all rules of a row and of a set of rows, one core ({} rows)", files.rows);
     let rounds = scale.pick(3, 12, 40);
     let json = [
@@ -153,14 +206,17 @@ pub fn run(scale: Scale) -> Result<()> {
         Files::parse_ndjson::<AsText>,
     ];
     compare("NDJSON", rounds, &files, json)?;
+    add("NDJSON as stored", rounds, &files, [Files::judge_stored_ndjson, Files::decode_stored_ndjson])?;
     let csv = [Files::judge_csv, Files::decode_csv, Files::parse_csv::<Typed>, Files::parse_csv::<AsText>];
-    compare("CSV", rounds, &files, csv)
+    compare("CSV", rounds, &files, csv)?;
+    add("CSV as stored", rounds, &files, [Files::judge_stored_csv, Files::decode_stored_csv])
 }
 
 type Pass = fn(&Files) -> Result<u64>;
 
-fn compare(format: &str, rounds: usize, files: &Files, passes: [Pass; 4]) -> Result<()> {
-    let mut samples = [const { Vec::new() }; 4];
+/// Turn by turn, so that what disturbs one disturbs all.
+fn sampled<const N: usize>(rounds: usize, files: &Files, passes: [Pass; N]) -> Result<[Vec<Samples>; N]> {
+    let mut samples = [const { Vec::new() }; N];
     for pass in passes {
         files.timed(pass)?;
     }
@@ -169,7 +225,22 @@ fn compare(format: &str, rounds: usize, files: &Files, passes: [Pass; 4]) -> Res
             samples.push(files.timed(pass)?);
         }
     }
-    let [ours, decoded, typed, text] = samples;
+    Ok(samples)
+}
+
+/// What the rules add where decoding begins with the object in the store: unpacking, digest and caps are a part of it,
+/// and the worker's own readers of lines and tables.
+fn add(label: &str, rounds: usize, files: &Files, passes: [Pass; 2]) -> Result<()> {
+    let [ours, decoded] = sampled(rounds, files, passes)?;
+    report::line(label, &format!("{} rows/s", thousands(total_rate(&ours))));
+    report::line("  decoding alone", &format!("{} rows/s", thousands(total_rate(&decoded))));
+    let added = (total_rate(&decoded) / total_rate(&ours) - 1.0) * 100.0;
+    report::figure("rules add", added, "%", Aim::AtMost(40.0));
+    Ok(())
+}
+
+fn compare(format: &str, rounds: usize, files: &Files, passes: [Pass; 4]) -> Result<()> {
+    let [ours, decoded, typed, text] = sampled(rounds, files, passes)?;
     let rate = total_rate(&ours);
     report::line(format, &format!("{} rows/s", thousands(rate)));
     report::figure("", rate / 1e6, "M rows/s", Aim::AtLeast(0.5));
@@ -183,14 +254,15 @@ fn compare(format: &str, rounds: usize, files: &Files, passes: [Pass; 4]) -> Res
 }
 
 impl Files {
-    fn make(count: u64) -> Files {
+    fn make(count: u64) -> Result<Files> {
         let rows = Rows::of_last_month();
         let (mut ndjson, mut csv) = (Vec::new(), Rows::csv_header().into_bytes());
         for n in 0..count {
             rows.write_ndjson(n, &mut ndjson);
             rows.write_csv(n, &mut csv);
         }
-        Files { ndjson, csv, rows: count, period_end: rows.period_end }
+        let (stored_ndjson, stored_csv) = (Stored::pack(&ndjson)?, Stored::pack(&csv)?);
+        Ok(Files { ndjson, csv, stored_ndjson, stored_csv, rows: count, period_end: rows.period_end })
     }
 
     /// One pass in CPU time of this thread, so that others on the machine count for little.
@@ -207,31 +279,43 @@ impl Files {
     }
 
     fn judge_ndjson(&self) -> Result<u64> {
-        let terms = Terms::default();
-        let money_forms = MoneyForms::default();
-        let mut rules = Rules::new(&terms, self.period_end, &money_forms);
-        self.each_ndjson(|row| rules.judge(row))?;
-        rules.finish()
+        self.judge(|visit| self.each_ndjson(visit))
     }
 
     fn judge_csv(&self) -> Result<u64> {
+        self.judge(|visit| self.each_csv(visit))
+    }
+
+    fn judge_stored_ndjson(&self) -> Result<u64> {
+        self.judge(|visit| self.stored_ndjson.each(Format::Ndjson, visit))
+    }
+
+    fn judge_stored_csv(&self) -> Result<u64> {
+        self.judge(|visit| self.stored_csv.each(Format::Csv, visit))
+    }
+
+    fn judge(&self, each: impl FnOnce(&mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()>) -> Result<u64> {
         let terms = Terms::default();
         let money_forms = MoneyForms::default();
         let mut rules = Rules::new(&terms, self.period_end, &money_forms);
-        self.each_csv(|row| rules.judge(row))?;
+        each(&mut |row| rules.judge(row))?;
         rules.finish()
     }
 
     fn decode_ndjson(&self) -> Result<u64> {
-        let mut rows = 0;
-        self.each_ndjson(|row| decode(row, &mut rows))?;
-        Ok(rows)
+        decode(|visit| self.each_ndjson(visit))
     }
 
     fn decode_csv(&self) -> Result<u64> {
-        let mut rows = 0;
-        self.each_csv(|row| decode(row, &mut rows))?;
-        Ok(rows)
+        decode(|visit| self.each_csv(visit))
+    }
+
+    fn decode_stored_ndjson(&self) -> Result<u64> {
+        decode(|visit| self.stored_ndjson.each(Format::Ndjson, visit))
+    }
+
+    fn decode_stored_csv(&self) -> Result<u64> {
+        decode(|visit| self.stored_csv.each(Format::Csv, visit))
     }
 
     fn each_ndjson(&self, mut visit: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
@@ -275,12 +359,16 @@ impl Files {
     }
 }
 
-fn decode(row: &Row<'_>, rows: &mut u64) -> Result<()> {
-    let record = typed(row);
-    ensure!(record.outstanding.is_some() && record.as_of_date.is_some(), "a row is not as it should be");
-    black_box(&record);
-    *rows += 1;
-    Ok(())
+fn decode(each: impl FnOnce(&mut dyn FnMut(&Row<'_>) -> Result<()>) -> Result<()>) -> Result<u64> {
+    let mut rows = 0;
+    each(&mut |row| {
+        let record = typed(row);
+        ensure!(record.outstanding.is_some() && record.as_of_date.is_some(), "a row is not as it should be");
+        black_box(&record);
+        rows += 1;
+        Ok(())
+    })?;
+    Ok(rows)
 }
 
 /// All rules that a worker asks about a row, by itself and among the others: see `pipeline::refine`.

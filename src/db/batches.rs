@@ -41,6 +41,8 @@ pub struct Batch {
     pub rejects_key: Option<String>,
     pub hold_explanation: Option<String>,
     pub failure: Option<String>,
+    /// When the files of a rehearsal were removed.
+    pub files_removed_at: Option<DateTime<Utc>>,
     /// What it was sent for, where its period is owed and it counts for that.
     pub obligation_id: Option<ObligationId>,
     /// The batch that took this one's place.
@@ -54,7 +56,7 @@ macro_rules! batch_columns {
          content_type, content_encoding, stored_encoding, object_key, sha256, received_bytes, receipt, created_at, \
          received_at, settled_at, published_at, received_records, accepted_records, rejected_records, \
          duplicate_records, unprocessed_records, warned_records, totals, rules_version, rejects_key, \
-         hold_explanation, failure, superseded_by, \
+         hold_explanation, failure, superseded_by, files_removed_at, \
          (SELECT obligation_id FROM obligations o WHERE o.contributor_id = batches.contributor_id \
             AND o.dataset = batches.dataset AND o.period_end = batches.period_end \
             AND (batches.mode <> 'DELTA' OR batches.dataset <> 'account_snapshot')) AS obligation_id"
@@ -94,6 +96,7 @@ struct BatchRow {
     rejects_key: Option<String>,
     hold_explanation: Option<String>,
     failure: Option<String>,
+    files_removed_at: Option<DateTime<Utc>>,
     obligation_id: Option<ObligationId>,
     superseded_by: Option<BatchId>,
 }
@@ -130,6 +133,7 @@ impl TryFrom<BatchRow> for Batch {
             rejects_key: row.rejects_key,
             hold_explanation: row.hold_explanation,
             failure: row.failure,
+            files_removed_at: row.files_removed_at,
             obligation_id: row.obligation_id,
             superseded_by: row.superseded_by,
         })
@@ -168,15 +172,15 @@ pub struct NewBatch {
     pub created_at: DateTime<Utc>,
 }
 
-/// Opens a submission (transaction A). `false` when the client has used the key already.
+/// Opens a submission (transaction A). `false` when the client has used the key already; a rehearsal has keys of its own.
 pub async fn insert_receiving(ex: impl PgExecutor<'_>, new: &NewBatch, lease: Duration) -> Result<bool> {
     let inserted = sqlx::query(
         "/* batches.insert_receiving */
         INSERT INTO batches (batch_id, contributor_id, client_id, dataset, mode, period_end, envelope, state,
-            idempotency_key, content_type, content_encoding, stored_encoding, object_key, created_at, receiving_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 'receiving', $8, $9, $10, $11, $12, $13,
+            idempotency_key, content_type, content_encoding, stored_encoding, object_key, created_at, dry_run, receiving_until)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 'receiving', $8, $9, $10, $11, $12, $13, $15,
             clock_timestamp() + make_interval(secs => $14))
-        ON CONFLICT (client_id, idempotency_key) WHERE state <> 'swept' DO NOTHING",
+        ON CONFLICT (client_id, idempotency_key, dry_run) WHERE state <> 'swept' DO NOTHING",
     )
     .bind(new.id)
     .bind(new.contributor_id)
@@ -192,6 +196,7 @@ pub async fn insert_receiving(ex: impl PgExecutor<'_>, new: &NewBatch, lease: Du
     .bind(&new.object_key)
     .bind(new.created_at)
     .bind(lease.as_secs_f64())
+    .bind(new.envelope.dry_run)
     .execute(ex)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -250,12 +255,12 @@ pub async fn receive_in_tx(connection: &mut PgConnection, r: &Reception<'_>) -> 
         "/* batches.receive */
         WITH earlier AS (
             SELECT batch_id FROM batches
-            WHERE $10 AND contributor_id = $2 AND sha256 = $3 AND batch_id <> $1
+            WHERE $10 AND contributor_id = $2 AND sha256 = $3 AND batch_id <> $1 AND NOT dry_run
               AND state NOT IN ('receiving', 'swept', 'cancelled')
             ORDER BY batch_id LIMIT 1),
         flying AS (
             SELECT batch_id FROM batches
-            WHERE $11 AND contributor_id = $2 AND dataset = $12 AND period_end = $13 AND batch_id <> $1
+            WHERE $11 AND contributor_id = $2 AND dataset = $12 AND period_end = $13 AND batch_id <> $1 AND NOT dry_run
               AND mode IN ('FULL', 'REPLACE') AND state IN ('received', 'validating', 'on_hold', 'accepted')
             LIMIT 1),
         moved AS (
@@ -344,6 +349,7 @@ pub async fn find_by_key(
     ex: impl PgExecutor<'_>,
     client: ClientId,
     key: &str,
+    dry_run: bool,
 ) -> Result<Option<(Batch, bool)>> {
     #[derive(FromRow)]
     struct Found {
@@ -355,10 +361,11 @@ pub async fn find_by_key(
         "/* batches.find_by_key */ SELECT ",
         batch_columns!(),
         ", (state = 'receiving' AND receiving_until < clock_timestamp()) AS abandoned FROM batches
-        WHERE client_id = $1 AND idempotency_key = $2 AND state <> 'swept'"
+        WHERE client_id = $1 AND idempotency_key = $2 AND dry_run = $3 AND state <> 'swept'"
     ))
     .bind(client)
     .bind(key)
+    .bind(dry_run)
     .fetch_optional(ex)
     .await?;
     row.map(|found| Ok((Batch::try_from(found.batch)?, found.abandoned))).transpose()
@@ -397,6 +404,8 @@ pub struct Filter {
     pub dataset: Option<Dataset>,
     pub state: Option<State>,
     pub period_end: Option<NaiveDate>,
+    /// Rehearsals are listed apart.
+    pub dry_run: bool,
 }
 
 /// A page of a contributor's batches, newest first, after the given one.
@@ -414,6 +423,7 @@ pub async fn list(
         WHERE contributor_id = $1 AND state NOT IN ('receiving', 'swept')
           AND ($2::text IS NULL OR dataset = $2) AND ($3::text IS NULL OR state = $3)
           AND ($4::date IS NULL OR period_end = $4) AND ($5::uuid IS NULL OR batch_id < $5)
+          AND dry_run = $7
         ORDER BY batch_id DESC LIMIT $6"
     ))
     .bind(contributor)
@@ -422,6 +432,7 @@ pub async fn list(
     .bind(filter.period_end)
     .bind(after)
     .bind(limit)
+    .bind(filter.dry_run)
     .fetch_all(ex)
     .await?;
     rows.into_iter().map(Batch::try_from).collect()
@@ -527,57 +538,6 @@ pub async fn set_failure_in_tx(connection: &mut PgConnection, id: BatchId, cause
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// What one rule found in one batch.
-#[derive(Clone, Debug, FromRow)]
-pub struct RuleCount {
-    pub code: String,
-    pub severity: String,
-    pub records: i64,
-    pub samples: serde_json::Value,
-}
-
-/// Replaces the findings of a batch, so that a second judgement does not add to the first.
-pub async fn replace_findings_in_tx(
-    connection: &mut PgConnection,
-    id: BatchId,
-    contributor: ContributorId,
-    findings: &[RuleCount],
-) -> Result<()> {
-    sqlx::query("/* batch_findings.clear */ DELETE FROM batch_findings WHERE batch_id = $1")
-        .bind(id)
-        .execute(&mut *connection)
-        .await?;
-    let codes: Vec<&str> = findings.iter().map(|f| f.code.as_str()).collect();
-    let severities: Vec<&str> = findings.iter().map(|f| f.severity.as_str()).collect();
-    let records: Vec<i64> = findings.iter().map(|f| f.records).collect();
-    let samples: Vec<serde_json::Value> = findings.iter().map(|f| f.samples.clone()).collect();
-    sqlx::query(
-        "/* batch_findings.insert */ INSERT INTO batch_findings (batch_id, contributor_id, code, severity, records, samples)
-        SELECT $1, $2, f.code, f.severity, f.records, f.samples
-        FROM unnest($3::text[], $4::text[], $5::bigint[], $6::jsonb[]) AS f (code, severity, records, samples)",
-    )
-    .bind(id)
-    .bind(contributor)
-    .bind(codes)
-    .bind(severities)
-    .bind(records)
-    .bind(samples)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-pub async fn findings(ex: impl PgExecutor<'_>, id: BatchId) -> Result<Vec<RuleCount>> {
-    let rows = sqlx::query_as(
-        "/* batch_findings.list */ SELECT code, severity, records, samples FROM batch_findings
-        WHERE batch_id = $1 ORDER BY code, severity",
-    )
-    .bind(id)
-    .fetch_all(ex)
-    .await?;
-    Ok(rows)
 }
 
 /// How many batches stand in each state, for the metrics.

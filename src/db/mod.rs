@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod approvals;
 pub mod audit_entries;
+pub mod batch_findings;
 pub mod batches;
 pub mod client_assertions;
 pub mod clients;
@@ -31,6 +32,7 @@ pub mod obligations;
 pub mod overrides;
 pub mod precedents;
 pub mod recalls;
+pub mod rehearsals;
 pub mod rejected_records;
 pub mod replacements;
 pub mod reporting;

@@ -233,7 +233,7 @@ pub async fn fixes_of(ex: impl PgExecutor<'_>, contributor: ContributorId, id: B
         "/* rejected_records.fixes_of */ SELECT b.batch_id, b.state,
             (SELECT count(*) FROM rejected_records r WHERE r.batch_id = $2 AND r.resolved_by = b.batch_id) AS resolved
         FROM batches b
-        WHERE b.fixes = $2 AND b.contributor_id = $1 AND b.state NOT IN ('receiving', 'swept')
+        WHERE b.fixes = $2 AND b.contributor_id = $1 AND NOT b.dry_run AND b.state NOT IN ('receiving', 'swept')
         ORDER BY b.batch_id",
     )
     .bind(contributor)

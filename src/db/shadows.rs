@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
-use super::batches::{Batch, RuleCount};
+use super::batch_findings::RuleCount;
+use super::batches::Batch;
 use super::columns::{journal_columns, snapshot_columns};
 use super::serving::Origin;
 use crate::domain::batch::Counts;

@@ -76,6 +76,9 @@ pub struct Envelope {
     pub allow_duplicate: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money_unit: Option<MoneyUnit>,
+    /// A rehearsal: judged like any other, changes nothing, counts nowhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 impl Envelope {
@@ -99,6 +102,7 @@ impl Envelope {
             fixes: None,
             allow_duplicate: false,
             money_unit: None,
+            dry_run: false,
         }
     }
 

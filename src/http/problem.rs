@@ -91,6 +91,7 @@ problem_kinds! {
     PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
     NotListed "not-listed" CONFLICT "The account is not listed";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";
+    Gone "gone" GONE "It was there and was removed";
     PayloadTooLarge "payload-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     UriTooLong "uri-too-long" URI_TOO_LONG "The request target is too long";
     UnsupportedMediaType "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The content type or coding is not supported";

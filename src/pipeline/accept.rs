@@ -113,9 +113,7 @@ where
         if answered(batches::insert_receiving(&app.db.system, &new, app.config.upload_lease)).await? {
             return receive(app, &submission, new, body).await.map(Accepted::New);
         }
-        let known =
-            answered(batches::find_by_key(&app.db.system, submission.client_id, &submission.idempotency_key))
-                .await?;
+        let known = answered(find_by_key(app, &submission)).await?;
         match known {
             Some((batch, true)) => take_over(app, &batch).await?,
             Some((batch, false)) if batch.state == State::Receiving => return Err(in_flight()),
@@ -142,7 +140,9 @@ async fn check_replaced(app: &App, submission: &Submission) -> Result<()> {
     let batch = batches::find(&mut *tx, submission.contributor_id, replaced).await?;
     tx.commit().await?;
     let envelope = &submission.envelope;
-    let fits = batch.is_some_and(|b| b.dataset == envelope.dataset && b.period_end == envelope.period_end);
+    let fits = batch.is_some_and(|b| {
+        b.dataset == envelope.dataset && b.period_end == envelope.period_end && !b.envelope.dry_run
+    });
     if fits {
         return Ok(());
     }
@@ -150,6 +150,21 @@ async fn check_replaced(app: &App, submission: &Submission) -> Result<()> {
         "validation-failed",
         "replaces must name a batch of yours with the same dataset and period_end (F027)",
     ))
+}
+
+/// The live submission under this one's key, and whether its upload was given up by everyone.
+async fn find_by_key(app: &App, submission: &Submission) -> Result<Option<(Batch, bool)>> {
+    let (client, key) = (submission.client_id, &submission.idempotency_key);
+    batches::find_by_key(&app.db.system, client, key, submission.envelope.dry_run).await
+}
+
+/// Where the bytes go: those of a rehearsal are not kept for good.
+fn object_key(submission: &Submission, id: BatchId) -> StorageKey {
+    if submission.envelope.dry_run {
+        StorageKey::rehearsal(submission.contributor_id, id)
+    } else {
+        StorageKey::bronze(submission.contributor_id, id)
+    }
 }
 
 fn open(app: &App, submission: &Submission) -> NewBatch {
@@ -167,7 +182,7 @@ fn open(app: &App, submission: &Submission) -> NewBatch {
             ContentEncoding::Identity => "zstd",
             ContentEncoding::Gzip | ContentEncoding::Zstd => "identity",
         },
-        object_key: StorageKey::bronze(submission.contributor_id, id).to_string(),
+        object_key: object_key(submission, id).to_string(),
         created_at: now,
     }
 }
@@ -217,7 +232,7 @@ async fn store_and_acknowledge<S>(
 where
     S: Stream<Item = Result<Bytes>> + Unpin + Send,
 {
-    let mut upload = app.store.upload(&StorageKey::bronze(new.contributor_id, new.id));
+    let mut upload = app.store.upload(&object_key(submission, new.id));
     let digests = match stream_to_bronze(submission, &mut upload, body).await {
         Ok(digests) => digests,
         Err(error) => {
@@ -309,8 +324,7 @@ async fn acknowledge(
         Ok(obligation_id) => obligation_id,
         Err(error) => {
             // The answer to COMMIT may have been lost: what the database says now is the truth.
-            let found =
-                answered(batches::find_by_key(&app.db.system, new.client_id, &new.idempotency_key)).await;
+            let found = answered(find_by_key(app, submission)).await;
             return match found {
                 Ok(Some((batch, _))) if batch.id == new.id && batch.state != State::Receiving => Ok(batch),
                 _ => Err(error),
@@ -360,6 +374,7 @@ fn received_batch(
         rejects_key: None,
         hold_explanation: None,
         failure: None,
+        files_removed_at: None,
         superseded_by: None,
         obligation_id: None,
     }

@@ -34,6 +34,7 @@ pub async fn check(app: &App, submission: &Submission) -> Result<()> {
     let fits = batch.is_some_and(|b| {
         b.dataset == envelope.dataset
             && b.period_end == envelope.period_end
+            && !b.envelope.dry_run
             && matches!(b.state, State::Published | State::Curated | State::Rejected)
     });
     if fits {
@@ -122,7 +123,8 @@ pub async fn replay(app: &App, wish: Replay) -> Result<Accepted> {
 /// The answer to a key that was used for the same wish before. What is rejected may have changed since, so that the
 /// content says nothing.
 async fn replayed_before(app: &App, wish: &Replay) -> Result<Option<Batch>> {
-    let known = answered(batches::find_by_key(&app.db.system, wish.client_id, &wish.idempotency_key)).await?;
+    let known =
+        answered(batches::find_by_key(&app.db.system, wish.client_id, &wish.idempotency_key, false)).await?;
     Ok(known
         .map(|(batch, _)| batch)
         .filter(|batch| batch.state != State::Receiving && batch.envelope.fixes == Some(wish.origin)))

@@ -33,6 +33,7 @@ pub mod obligations;
 pub mod pack;
 pub mod recall;
 pub mod refine;
+pub mod rehearsals;
 pub mod replay;
 pub mod schedules;
 pub mod shadows;

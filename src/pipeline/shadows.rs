@@ -23,6 +23,9 @@ pub async fn request(app: &App, operator: ClientId, id: BatchId) -> Result<Shado
     let now = app.clock.now();
     let mut tx = app.db.system.begin().await?;
     let batch = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    if batch.envelope.dry_run {
+        return Err(Error::conflict("illegal-transition", "a rehearsal is sent again, not judged again"));
+    }
     if !may_be_shadowed(batch.state) {
         let text = format!(
             "the batch is {}; one that is published, rejected or on hold can be shadowed",

@@ -14,10 +14,20 @@ impl StorageKey {
         StorageKey(format!("bronze/{contributor}/{batch}"))
     }
 
+    /// The same of a rehearsal: these go after a while.
+    pub fn rehearsal(contributor: ContributorId, batch: BatchId) -> StorageKey {
+        StorageKey(format!("rehearsal/{contributor}/{batch}"))
+    }
+
     /// The rejected records of one attempt at a batch: a worker that lost its lease cannot overwrite the
     /// file of the one that took over.
     pub fn rejects(batch: BatchId, attempt: uuid::Uuid) -> StorageKey {
         StorageKey(format!("refined/{batch}/{attempt}/rejects.zst"))
+    }
+
+    /// The same of one attempt at a rehearsal.
+    pub fn rehearsed_rejects(batch: BatchId, attempt: uuid::Uuid) -> StorageKey {
+        StorageKey(format!("rehearsal/refined/{batch}/{attempt}/rejects.zst"))
     }
 
     pub fn as_str(&self) -> &str {

@@ -65,6 +65,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "90777b406278aa44b5ac8d9e73fc998942cc6970e1766f6af3ffbe03eea67ceaad1eb51cc3b2674e0270c02f64ebc280",
     ),
     (
+        20_261_125_000_610,
+        "cf3181926dd1cde5d88086a4b15336a9b1408effb73de1c3bd5d8ec1b5a94890fabadb011cdfb1595fa6af830f064378",
+    ),
+    (
         20_261_125_000_630,
         "508bc91cc27488cff76a4a0c64230048edf0712c8110b9eb4a0f41cf8d0128deee12af57ba49c5a258a5c9b42bdae0bb",
     ),

@@ -5,6 +5,7 @@
 
 mod brn;
 mod documents;
+pub mod names;
 pub mod nric;
 
 use std::fmt;

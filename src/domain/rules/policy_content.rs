@@ -1,16 +1,18 @@
 //! Policy rules of one row (`domain.md` 6.2): what a credit report must not hold, and what a listing needs.
 //!
-//! L001 prohibited content · L002 below the thresholds of a listing · L004 a listing without evidence · L006 beyond
-//! retention · L007 an NRIC inside a reference · L008 personal data in a text. L003, L005 and L009 look at more than a row.
+//! L001 prohibited content · L002 below the thresholds of a listing · L004 a listing without evidence · L005 settled and
+//! still to be listed · L006 beyond retention · L007 an NRIC inside a reference · L008 personal data in a text. L003
+//! and L009 look at more than a row.
 //!
 //! Free texts are `sold_to` and `evidence_ref`. A person's name is not searched: honest names contain such words.
 
 use chrono::Months;
 
+use crate::domain::calendar::{Calendar, CalendarState};
 use crate::domain::contract::{AccountSnapshot, AccountStatus, Field, IdType};
 use crate::domain::finding::Finding;
 use crate::domain::identity;
-use crate::domain::listings::{LISTABLE_AFTER_DPD, LISTABLE_OVERDUE};
+use crate::domain::listings::{LISTABLE_AFTER_DPD, LISTABLE_OVERDUE, delist_by};
 
 use super::{Code, RowContext};
 
@@ -40,6 +42,7 @@ const PROHIBITED_OUTSIDE_OF_NAMES: &[&str] = &[
 pub fn check_policy(record: &AccountSnapshot<'_>, context: &RowContext<'_>, findings: &mut Vec<Finding>) {
     findings.extend(l002(record));
     findings.extend(l004(record));
+    findings.extend(l005(record, context));
     findings.extend(l006(record, context));
     for (field, text) in [(Field::AccountRef, record.account_ref), (Field::EvidenceRef, record.evidence_ref)]
     {
@@ -78,6 +81,15 @@ pub fn l002(r: &AccountSnapshot<'_>) -> Option<Finding> {
 pub fn l004(r: &AccountSnapshot<'_>) -> Option<Finding> {
     let missing = r.evidence_ref.is_none() && !r.was_unreadable(Field::EvidenceRef);
     (r.listing_requested? && missing).then(|| Finding::at(Code::L004, Field::EvidenceRef))
+}
+
+/// L005: a listing of a settled debt is taken back within three working days. A row that still asks for one was not,
+/// if the days between settlement and receipt are over. The listing itself has ended: none stands without an overdue
+/// amount. Counted in Kuala Lumpur by the published holidays, since the doubt is about weeks and not about a day.
+pub fn l005(r: &AccountSnapshot<'_>, c: &RowContext<'_>) -> Option<Finding> {
+    let settled_on = r.settled_date.filter(|_| r.listing_requested == Some(true))?;
+    let last_day = delist_by(settled_on, &Calendar::default(), CalendarState::Kul);
+    (last_day < c.today).then(|| Finding::at(Code::L005, Field::ListingRequested))
 }
 
 /// L006: an account that ended is kept for a term, counted from its closed_date to the day of receipt. Accounts that
@@ -237,6 +249,26 @@ mod tests {
         assert_eq!(codes(&AccountSnapshot { listing_requested: Some(false), ..bare.clone() }), []);
         let unreadable = crate::domain::contract::FieldSet::EMPTY.with(Field::EvidenceRef);
         assert_eq!(codes(&AccountSnapshot { unreadable, ..bare }), [], "what was sent is not missing");
+    }
+
+    #[test]
+    fn a_settled_debt_is_not_listed_for_long() {
+        let day = |text: &str| crate::domain::dates::parse_iso(text).unwrap();
+        let terms = crate::domain::contract::Terms::default();
+        let found = |settled: &str, listing_requested, today: &str| {
+            let record = AccountSnapshot {
+                listing_requested,
+                settled_date: Some(day(settled)),
+                ..AccountSnapshot::default()
+            };
+            let (mode, today) = (crate::domain::contract::Mode::Delta, day(today));
+            l005(&record, &RowContext { terms: &terms, mode, period_end: today, today }).is_some()
+        };
+        // Friday; Monday was the day off for Deepavali, so Thursday is the third working day.
+        assert!(
+            !found("2026-11-06", Some(true), "2026-11-12") && found("2026-11-06", Some(true), "2026-11-13")
+        );
+        assert!(!found("2026-11-06", Some(false), "2026-11-30") && !found("2026-11-06", None, "2026-11-30"));
     }
 
     #[test]

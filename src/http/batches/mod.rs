@@ -135,7 +135,7 @@ pub async fn find_batch(
     Ok(axum::Json(BatchView::from(&owned(&app, &principal, id).await?)))
 }
 
-/// List your batches, newest first.
+/// List your batches, newest first. Rehearsals are listed apart, with `dry_run=true`.
 #[utoipa::path(
     get, path = "/v1/batches", operation_id = "list_batches", tag = "batches",
     params(ListQuery),
@@ -151,7 +151,12 @@ pub async fn list_batches(
     let cursors = Cursors { keys: &app.keys, list: "batches", owner: contributor.0 };
     let after = query.cursor.as_deref().map(|cursor| cursors.open::<BatchId>(cursor)).transpose()?;
     let limit = query.limit.unwrap_or_default().get();
-    let filter = Filter { dataset: query.dataset, state: query.state, period_end: query.period_end };
+    let filter = Filter {
+        dataset: query.dataset,
+        state: query.state,
+        period_end: query.period_end,
+        dry_run: query.dry_run.unwrap_or(false),
+    };
     let mut tx = app.db.as_contributor(contributor).await?;
     // One more than asked tells whether there is a next page.
     let mut rows = batches::list(&mut *tx, contributor, &filter, after, limit + 1).await?;

@@ -80,7 +80,8 @@ pub(in crate::http) enum Language {
         (status = 200, description = "the rejected records", content((RejectView = "application/x-ndjson", example = json!(examples::reject())), (String = "text/csv"))),
         (status = 404, description = "no such batch of yours"),
         (status = 406, description = "`not-acceptable`: neither NDJSON nor CSV fits Accept"),
-        (status = 409, description = "`conflict`: the batch is not judged yet")),
+        (status = 409, description = "`conflict`: the batch is not judged yet"),
+        (status = 410, description = "`gone`: the files of a rehearsal were removed")),
 )]
 pub async fn list_rejects(
     State(app): State<AppState>,
@@ -93,6 +94,11 @@ pub async fn list_rejects(
     if batch.counts.is_none() {
         return Err(Problem::new(ProblemKind::Conflict)
             .detail("The batch is not judged yet; wait until its state is settled."));
+    }
+    if batch.files_removed_at.is_some() {
+        return Err(Problem::new(ProblemKind::Gone).detail(
+            "The files of this rehearsal are kept for a while only; its report stays. Rehearse again.",
+        ));
     }
     let language = wanted_language(&headers);
     let body = match &batch.rejects_key {

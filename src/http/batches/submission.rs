@@ -69,6 +69,8 @@ pub struct SubmissionQuery {
     pub fixes: Option<BatchId>,
     /// The same bytes were sent before, and that is meant.
     pub allow_duplicate: Option<bool>,
+    /// Only rehearse: the file is judged and reported on as it would be, and changes nothing. Its bytes are kept for a day.
+    pub dry_run: Option<bool>,
 }
 
 /// Everything of a submission but its body.
@@ -141,6 +143,7 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
         replaces: query.replaces,
         fixes: query.fixes,
         allow_duplicate: query.allow_duplicate.unwrap_or(false),
+        dry_run: query.dry_run.unwrap_or(false),
         money_unit: query.money_unit,
         ..Envelope::new(query.dataset, query.mode, query.period_end, format)
     })

@@ -8,8 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use crate::app::App;
-use crate::db::batches::{self, Batch};
-use crate::db::{contributors, overrides, rejected_records};
+use crate::db::batches::Batch;
+use crate::db::{batch_findings, contributors, overrides, rejected_records};
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, Mode};
 use crate::domain::rules::{Code, Softened, rule};
@@ -52,6 +52,12 @@ pub struct BatchView {
     /// The batch whose rejected records this one was sent to fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixes: Option<BatchId>,
+    /// A rehearsal: states and counts are what they would be, and nothing of it is served or counts anywhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// When the bytes and the reject file of a rehearsal were removed; the report stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files_removed_at: Option<DateTime<Utc>>,
     pub links: Links,
 }
 
@@ -87,6 +93,8 @@ impl From<&Batch> for BatchView {
             obligation_id: batch.obligation_id,
             superseded_by: batch.superseded_by,
             fixes: batch.envelope.fixes,
+            dry_run: batch.envelope.dry_run,
+            files_removed_at: batch.files_removed_at,
             links: Links {
                 report: format!("{this}/report"),
                 rejects: format!("{this}/rejects"),
@@ -207,7 +215,7 @@ impl ReportView {
         let contributor =
             contributors::find(&app.db.system, batch.contributor_id).await?.ok_or(Error::NotFound)?;
         let mut tx = app.db.as_contributor(batch.contributor_id).await?;
-        let counts = batches::findings(&mut *tx, batch.id).await?;
+        let counts = batch_findings::list(&mut *tx, batch.id).await?;
         let leniency = overrides::leniency(&mut *tx, batch.id).await?;
         tx.commit().await?;
         let rules = counts.into_iter().map(|count| {
@@ -264,6 +272,8 @@ pub struct ListQuery {
     pub state: Option<State>,
     #[serde(default, deserialize_with = "dates::optional_date")]
     pub period_end: Option<NaiveDate>,
+    /// The rehearsals instead of the batches that count.
+    pub dry_run: Option<bool>,
     /// From the previous page.
     pub cursor: Option<String>,
     #[serde(default)]

@@ -11,7 +11,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{journal, lineage, overrides, precedents, scorecard};
+use crate::db::{batch_findings, journal, lineage, overrides, precedents, scorecard};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -25,24 +25,28 @@ pub async fn settle(
     mut stage: Stage,
 ) -> Result<()> {
     let rejects_key = stage.rejects.finish().await?;
-    quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
+    if !batch.envelope.dry_run {
+        quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
+    }
     let now = app.clock.now();
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
-    if judgement.state == State::Published {
+    if judgement.state == State::Published && !batch.envelope.dry_run {
         merge_in_tx(&mut tx, batch, &contract, Step { at: now, actor: "worker", reason: None }).await?;
         if let Some(book) = &judgement.book {
             precedents::set_book_in_tx(&mut tx, batch.id, book).await?;
         }
     }
-    quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
+    if !batch.envelope.dry_run {
+        quarantine::write_in_tx(&mut tx, batch, judgement.state, now).await?;
+    }
     let (counts, totals) = (&judgement.counts, &judgement.totals);
     batches::set_verdict_in_tx(&mut tx, batch.id, counts, totals, RULES_VERSION, rejects_key.as_deref())
         .await?;
     scorecard::set_quality_in_tx(&mut tx, batch.id, &judgement.quality).await?;
     overrides::set_leniency_in_tx(&mut tx, batch.id, &judgement.leniency).await?;
-    batches::replace_findings_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
+    batch_findings::replace_in_tx(&mut tx, batch.id, batch.contributor_id, &judgement.findings).await?;
     let step = Step { at: now, actor: "worker", reason: judgement.reason.as_deref() };
     if !move_to_verdict(&mut tx, batch, judgement.state, step).await? {
         // Cancelled while it was judged: nothing of this transaction stays but the end of the job.
@@ -124,9 +128,11 @@ async fn record_lineage(
     edges.push(("rules", RULES_VERSION, "verdict", judgement.state.as_str()));
     if let Some(key) = rejects_key {
         edges.push(("bronze_object", batch.object_key.as_str(), "reject_file", key));
-        edges.push(("reject_file", key, "quarantine", "rejected_records"));
+        if !batch.envelope.dry_run {
+            edges.push(("reject_file", key, "quarantine", "rejected_records"));
+        }
     }
-    if judgement.state == State::Published {
+    if judgement.state == State::Published && !batch.envelope.dry_run {
         edges.push(("bronze_object", batch.object_key.as_str(), "journal", "account_snapshots"));
         edges.push(("journal", "account_snapshots", "serving_store", "accounts"));
     }

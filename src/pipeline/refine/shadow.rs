@@ -18,7 +18,9 @@ use crate::db::batches::{self, Batch};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
 use crate::db::shadows::{self, Judged, Outcome, Shadow};
-use crate::db::{contributors, journal, lineage, overrides, precedents, scorecard, transitions};
+use crate::db::{
+    batch_findings, contributors, journal, lineage, overrides, precedents, scorecard, transitions,
+};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -106,7 +108,7 @@ async fn judge_again(app: &Arc<App>, lease: &Lease) -> Result<Option<Again>> {
         return Ok(None);
     }
     let published = journal::publication_of(&app.db.system, batch.id).await?;
-    let before = Judged::new(batch.counts, &batches::findings(&app.db.system, batch.id).await?);
+    let before = Judged::new(batch.counts, &batch_findings::list(&app.db.system, batch.id).await?);
     if published.is_some() {
         // What is published is held no more: a finding that would hold it is shown among the others.
         batch.hold_explanation.get_or_insert_with(|| "published".to_owned());
@@ -185,7 +187,7 @@ async fn write_verdict_in_tx(
     }
     scorecard::set_quality_in_tx(tx, batch.id, &judgement.quality).await?;
     overrides::set_leniency_in_tx(tx, batch.id, &judgement.leniency).await?;
-    batches::replace_findings_in_tx(tx, batch.id, batch.contributor_id, &judgement.findings).await
+    batch_findings::replace_in_tx(tx, batch.id, batch.contributor_id, &judgement.findings).await
 }
 
 async fn tell_in_tx(

@@ -29,6 +29,15 @@ pub struct Stage {
     pub contradicted: Contradicted,
 }
 
+/// A rehearsal's rejects go with its bytes, after a while.
+fn rejects_key(batch: &Batch, lease: &Lease) -> StorageKey {
+    if batch.envelope.dry_run {
+        StorageKey::rehearsed_rejects(batch.id, lease.lease_token)
+    } else {
+        StorageKey::rejects(batch.id, lease.lease_token)
+    }
+}
+
 impl Stage {
     pub async fn open(app: &Arc<App>, batch: &Batch, lease: &Lease) -> Result<Stage> {
         let connection = app.db.refinery.acquire().await?;
@@ -57,7 +66,7 @@ impl Stage {
             connection,
             contributor_id: batch.contributor_id,
             names: Arc::new(SubjectNames::new()),
-            rejects: RejectFile::new(app, StorageKey::rejects(batch.id, lease.lease_token)),
+            rejects: RejectFile::new(app, rejects_key(batch, lease)),
             has_accounts,
             contradicted: Contradicted::default(),
         })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::db::batches::RuleCount;
+use crate::db::batch_findings::RuleCount;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::Code;
 

@@ -74,14 +74,35 @@ impl Fingerprinter {
     /// With keys from `at` on, so that two of them make two hashes that have nothing to do with each other.
     fn text(&self, at: usize, text: &str) -> u64 {
         let [first, second] = [self.key[at], self.key[at + 1]];
-        let state = text.as_bytes().chunks(16).fold(text.len() as u64 ^ first, |state, chunk| {
-            let mut bytes = [0; 16];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            let both = u128::from_le_bytes(bytes);
-            fold(state ^ both as u64, (both >> 64) as u64 ^ second)
-        });
-        fold(state ^ second, first)
+        let bytes = text.as_bytes();
+        let mut state = bytes.len() as u64 ^ first;
+        for pair in bytes.chunks_exact(16) {
+            if let (Some(one), Some(other)) = (pair.first_chunk(), pair.last_chunk()) {
+                state = fold(state ^ u64::from_le_bytes(*one), u64::from_le_bytes(*other) ^ second);
+            }
+        }
+        let [one, other] = ends(bytes);
+        fold(fold(state ^ one, other ^ second) ^ second, first)
     }
+}
+
+/// Words that hold all of a text of up to 16 bytes, and of a longer one at least what is left after whole pairs of words.
+/// They overlap where there is less: the length tells the rest.
+fn ends(bytes: &[u8]) -> [u64; 2] {
+    if bytes.len() > 16
+        && let Some(pair) = bytes.last_chunk::<16>()
+    {
+        let pair = u128::from_le_bytes(*pair);
+        return [pair as u64, (pair >> 64) as u64];
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last))];
+    }
+    let at = |place: usize| bytes.get(place).map_or(0, |byte| u64::from(*byte));
+    [at(0) << 8 | at(1), at(2)]
 }
 
 /// The golden ratio in 64 bits: a number without a pattern.
@@ -112,7 +133,7 @@ impl Word for u16 {
 
 impl Word for NaiveDate {
     fn word(self) -> u64 {
-        u64::from(self.num_days_from_ce().cast_unsigned())
+        u64::from(self.year().cast_unsigned()) << 9 | u64::from(self.ordinal())
     }
 }
 
@@ -148,13 +169,11 @@ word_of_position!(
 /// One word per optional value, and before them one that says which are present: blank is not zero.
 macro_rules! present_words {
     ($($value:expr),+ $(,)?) => {{
-        let (mut present, mut bit) = (0_u64, 1_u64);
+        let (mut present, mut bit) = (0_u64, 0_u32);
         let values = [$({
             let value = $value;
-            if value.is_some() {
-                present |= bit;
-            }
-            bit <<= 1;
+            present |= u64::from(value.is_some()) << bit;
+            bit += 1;
             value.map_or(0, Word::word)
         }),+];
         let _ = bit;
@@ -309,5 +328,31 @@ impl Fingerprinter {
             record.holder_role,
         );
         self.words(fold(facts ^ present, self.key[2]), &values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_that_differ_anywhere_have_other_hashes(
+            text in "[a-c]{1,70}", place in any::<prop::sample::Index>(), seed in any::<[u8; 16]>(),
+        ) {
+            let prints = Fingerprinter::new(&seed);
+            let mut other = text.clone().into_bytes();
+            let place = place.index(other.len());
+            other[place] = b'd';
+            let other = String::from_utf8(other).unwrap();
+            for key in [0, 2] {
+                prop_assert_eq!(prints.text(key, &text), prints.text(key, &text.clone()));
+                prop_assert_ne!(prints.text(key, &text), prints.text(key, &other));
+                prop_assert_ne!(prints.text(key, &text), prints.text(key, &format!("{text}a")));
+                prop_assert_ne!(prints.text(key, &text), prints.text(key, &text[1..]));
+            }
+        }
     }
 }

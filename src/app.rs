@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::access::TokenIssuer;
+use crate::access::contracts::ContractDirectory;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -20,6 +21,8 @@ pub struct App {
     pub store: Store,
     /// Keys that turn identifiers into tokens and seal what must not be read.
     pub keys: Keyring,
+    /// The contract versions of every dataset.
+    pub contracts: ContractDirectory,
     /// Signs access tokens and receipts; publishes the JWKS.
     pub issuer: TokenIssuer,
     /// Answers questions about subjects, each with its footprint.

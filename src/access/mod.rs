@@ -7,6 +7,7 @@
 
 pub mod agreement;
 mod authenticate;
+pub mod contracts;
 mod directory;
 mod issuer;
 mod jwk;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stop_signal;
 use crate::access::TokenIssuer;
+use crate::access::contracts::ContractDirectory;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -123,8 +124,9 @@ pub async fn assemble(config: Config, db: Db) -> Result<Arc<App>, StartError> {
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await?;
     let store = Store::connect(&config.s3);
     let lookups = Lookups::start(db.system.clone(), clock.clone());
+    let contracts = ContractDirectory::new(db.clone());
     let wake = Wake::default();
-    Ok(Arc::new(App { config, clock, db, store, keys, issuer, lookups, wake }))
+    Ok(Arc::new(App { config, clock, db, contracts, store, keys, issuer, lookups, wake }))
 }
 
 /// Refuses a database on which our promises would not hold.

@@ -39,6 +39,7 @@ struct Row {
     retention_months: i32,
     overrides: Json<Vec<overrides::Stored>>,
     constants: Json<Vec<constants::Stored>>,
+    pins: Json<Vec<(String, u32)>>,
     created_at: DateTime<Utc>,
 }
 
@@ -56,6 +57,9 @@ impl TryFrom<Row> for Contributor {
         let products = row.products.as_ref().map(|words| {
             words.iter().map(|word| ProductType::parse(word).ok_or(unknown("products"))).collect()
         });
+        let pins = row.pins.0.iter().map(|(word, version)| {
+            Dataset::parse(word).map(|dataset| (dataset, *version)).ok_or(unknown("pins"))
+        });
         let terms = Terms {
             datasets: datasets.collect::<Result<_>>()?,
             currencies: row.currencies.clone(),
@@ -68,6 +72,7 @@ impl TryFrom<Row> for Contributor {
             retention_months: count(row.retention_months, "retention_months")?,
             overrides: row.overrides.0.into_iter().map(RuleOverride::try_from).collect::<Result<_>>()?,
             constants: row.constants.0.into_iter().map(Constant::try_from).collect::<Result<_>>()?,
+            pins: pins.collect::<Result<_>>()?,
         };
         Ok(Contributor {
             contributor_id: row.contributor_id,
@@ -93,7 +98,9 @@ macro_rules! contributor_columns {
          (SELECT coalesce(jsonb_agg(jsonb_build_object('constant_id', k.constant_id, 'dataset', k.dataset, \
               'field', k.field, 'value', k.value) ORDER BY k.constant_id), '[]') \
           FROM contributor_constants k WHERE k.contributor_id = c.contributor_id \
-              AND k.approved_at IS NOT NULL AND k.revoked_at IS NULL) AS constants"
+              AND k.approved_at IS NOT NULL AND k.revoked_at IS NULL) AS constants, \
+         (SELECT coalesce(jsonb_agg(jsonb_build_array(p.dataset, p.version) ORDER BY p.dataset), '[]') \
+          FROM contract_pins p WHERE p.contributor_id = c.contributor_id) AS pins"
     };
 }
 

@@ -17,6 +17,7 @@ pub mod client_assertions;
 pub mod clients;
 mod columns;
 pub mod constants;
+pub mod contracts;
 pub mod contributors;
 pub mod copy;
 pub mod dead_letters;

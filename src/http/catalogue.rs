@@ -1,16 +1,18 @@
 //! What is checked, as data: the rules and the contract's schema. Contributors read their rejects against these.
 
 use axum::Json;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
-use super::examples;
 use super::extract::{Path, Query};
 use super::problem::{Problem, ProblemKind};
 use super::rule_page::{self, PAGE_POLICY};
+use super::{contracts, examples};
+use crate::app::AppState;
+use crate::domain::contract::Dataset;
 use crate::domain::contract::schema::json_schema;
-use crate::domain::contract::{Dataset, spec};
 use crate::domain::rules::{self, Code, Family, RULES, RULES_VERSION, Rule, RuleView};
 
 /// The rules that are in force.
@@ -139,16 +141,31 @@ fn thousandths(weight: &str) -> u32 {
     format!("{whole}{decimals:0<3}").parse().unwrap_or(0).min(1000)
 }
 
+/// Which version of a contract.
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaQuery {
+    /// A version that was published; the newest one when absent.
+    pub version: Option<String>,
+}
+
 /// The contract of a dataset as JSON Schema 2020-12
 #[utoipa::path(
     get, path = "/v1/datasets/{dataset}/schema", tag = "reference",
-    params(("dataset" = Dataset, Path, description = "The dataset", example = "account_snapshot")),
+    params(("dataset" = Dataset, Path, description = "The dataset", example = "account_snapshot"), SchemaQuery),
     responses((status = 200, description = "JSON Schema of one record", body = Object, content_type = "application/schema+json", example = json!(examples::schema())))
 )]
-pub async fn find_dataset_schema(Path(dataset): Path<String>) -> Result<Response, Problem> {
-    let dataset = Dataset::parse(&dataset).ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
-    let mut response = Json(json_schema(spec::contract(dataset))).into_response();
+pub async fn find_dataset_schema(
+    State(app): State<AppState>,
+    Path(dataset): Path<String>,
+    Query(query): Query<SchemaQuery>,
+) -> Result<Response, Problem> {
+    let (known, versions) = contracts::find_published(&app, &dataset, query.version.as_deref()).await?;
+    let contract = known.contract.ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
+    let mut response = Json(json_schema(contract)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/schema+json"));
+    contracts::announce(response.headers_mut(), &known, &versions);
     Ok(response)
 }
 

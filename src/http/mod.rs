@@ -5,6 +5,7 @@ mod batches;
 mod calendar;
 mod catalogue;
 mod connection;
+mod contracts;
 mod dates;
 mod docs;
 mod examples;
@@ -73,6 +74,8 @@ fn routes() -> Routes {
         .public(routes!(catalogue::list_rules))
         .public(routes!(catalogue::find_rule))
         .public(routes!(catalogue::find_dataset_schema))
+        .public(routes!(contracts::list_contracts))
+        .public(routes!(contracts::find_contract))
         // Contributors.
         .scoped_streaming(Scope::BatchesWrite, routes!(batches::create_batch))
         .scoped(Scope::BatchesRead, routes!(batches::list_batches))
@@ -113,6 +116,17 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::constants::list_constants))
         .scoped(Scope::Admin, routes!(operations::constants::approve_constant))
         .scoped(Scope::Admin, routes!(operations::constants::revoke_constant))
+        .scoped(
+            Scope::Admin,
+            routes!(operations::contracts::list_versions, operations::contracts::create_contract),
+        )
+        .scoped(Scope::Admin, routes!(operations::contracts::change_contract))
+        .scoped(Scope::Admin, routes!(operations::contracts::check_contract))
+        .scoped(Scope::Admin, routes!(operations::contracts::publish_contract))
+        .scoped(Scope::Admin, routes!(operations::contracts::deprecate_contract))
+        .scoped(Scope::Admin, routes!(operations::contracts::retire_contract))
+        .scoped(Scope::Admin, routes!(operations::contracts::list_contract_users))
+        .scoped(Scope::Admin, routes!(operations::contracts::pin_contract))
         .scoped(Scope::Admin, routes!(schedules::list_schedules))
         .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .scoped(Scope::Admin, routes!(obligations::list_all_obligations))

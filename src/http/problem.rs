@@ -88,6 +88,8 @@ problem_kinds! {
     IdempotencyKeyInFlight "idempotency-key-in-flight" CONFLICT "A request with this key is still running";
     DuplicateContent "duplicate-content" CONFLICT "The same bytes were received before";
     SameOperator "same-operator" CONFLICT "Another operator has to agree";
+    IncompatibleContract "incompatible-contract" CONFLICT "The version breaks the one before";
+    ContractInUse "contract-in-use" CONFLICT "Somebody is left on the version";
     PeriodInFlight "period-in-flight" CONFLICT "The period has another file in flight";
     NotListed "not-listed" CONFLICT "The account is not listed";
     IllegalTransition "illegal-transition" CONFLICT "The batch is not in a state that allows it";

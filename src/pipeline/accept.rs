@@ -60,6 +60,8 @@ pub struct Submission {
     pub contributor_id: ContributorId,
     pub client_id: ClientId,
     pub envelope: Envelope,
+    /// Else the version is what the contributor meant when it sent this; it may mean another one by the next try.
+    pub schema_version_declared: bool,
     pub idempotency_key: String,
     pub content_type: String,
     pub content_encoding: ContentEncoding,
@@ -197,8 +199,11 @@ where
         packer = off_thread(move || packer.hash(&chunk)).await?;
     }
     let digests = packer.finish();
-    let same =
-        batch.sha256.as_deref() == Some(digests.sha256.as_slice()) && batch.envelope == submission.envelope;
+    let mut envelope = submission.envelope.clone();
+    if !submission.schema_version_declared {
+        envelope.schema_version.clone_from(&batch.envelope.schema_version);
+    }
+    let same = batch.sha256.as_deref() == Some(digests.sha256.as_slice()) && batch.envelope == envelope;
     if !same {
         return Err(Error::unprocessable(
             "idempotency-key-reused",

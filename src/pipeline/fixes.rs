@@ -103,6 +103,7 @@ pub async fn replay(app: &App, wish: Replay) -> Result<Accepted> {
     let object = object.ok_or_else(|| Error::Internal("the stored object is missing".into()))?;
     let body = pick(app, &origin, object, numbers.clone());
     let submission = Submission {
+        schema_version_declared: true,
         contributor_id: wish.contributor_id,
         client_id: wish.client_id,
         envelope: envelope_of(&origin),

@@ -9,13 +9,15 @@ use serde_json::Value;
 use crate::support::app::{Answer, Caller, TestApp, patient};
 
 /// Operations that need no token. One more is a decision to be argued where the route is declared.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 13] = [
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
     "GET /healthz",
     "GET /openapi.json",
     "GET /problems",
     "GET /readyz",
+    "GET /v1/datasets/{dataset}/contracts",
+    "GET /v1/datasets/{dataset}/contracts/{version}",
     "GET /v1/datasets/{dataset}/schema",
     "GET /v1/limits",
     "GET /v1/rules",

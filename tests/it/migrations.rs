@@ -57,6 +57,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "3eeafadb05731bd3ed8fc1976f7c2d9ec991a5c695a133e19affd3ebeba2f500c27233750753d83e5dbd1485c98b621a",
     ),
     (
+        20_261_125_000_510,
+        "f675161de3bffebfb1d0387d1f7967644797d8618b896c6abc08dc11dd49df4f15abe388d158b539d6e453b38232c486",
+    ),
+    (
         20_261_125_000_550,
         "8b43ffdb7aa8374b6ecbddca0fd258106732898363e28852b6f775450bd3d25ba8f5e6532e9f89c5c0540957aa1fa1bf",
     ),

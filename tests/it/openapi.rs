@@ -9,6 +9,8 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use etrplus::access::Scope;
+use etrplus::domain::contract::version::Definition;
+use etrplus::domain::contract::{Dataset, spec};
 use etrplus::http::document_text;
 use etrplus::jobs::schedule;
 use http::{Method, Request};
@@ -309,6 +311,7 @@ impl Stage {
         let owed = caller.get("/v1/obligations").await.expect(200).json();
         let obligation = owed["items"][0]["id"].as_str().unwrap().to_owned();
         let (overrides, constants) = agreements(&eyes).await;
+        contract_versions(&eyes).await;
         Stage { eyes, caller, published, held, obligation, overrides, constants }
     }
 
@@ -419,6 +422,21 @@ async fn agreements(eyes: &TestApp) -> (BTreeMap<&'static str, String>, BTreeMap
         constants.insert(operation, asked["id"].as_str().unwrap().to_owned());
     }
     (overrides, constants)
+}
+
+/// A draft of one dataset's contract, and three versions of another: deprecated, published, published.
+async fn contract_versions(eyes: &TestApp) {
+    let operator = eyes.operator("contract-operator").await;
+    let whole = |dataset| json!({"definition": Definition::of(spec::contract(dataset))});
+    let post = async |path: &str, body: &Value, status| {
+        operator.post_json(&format!("/v1/operations/contracts/{path}"), body).await.expect(status);
+    };
+    post("repayment_event", &whole(Dataset::RepaymentEvent), 201).await;
+    for version in ["2", "3"] {
+        post("application", &whole(Dataset::Application), 201).await;
+        operator.post(&format!("/v1/operations/contracts/application/{version}/publish")).await.expect(200);
+    }
+    post("application/1/deprecate", &json!({"sunset_on": "2027-01-31"}), 200).await;
 }
 
 /// Compares an answer with what the document promises for its status.

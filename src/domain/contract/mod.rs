@@ -14,6 +14,7 @@ pub mod row;
 pub mod schema;
 pub mod spec;
 mod terms;
+pub mod version;
 
 pub use codes::*;
 pub use constant::{Constant, impute, supplied};

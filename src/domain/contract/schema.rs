@@ -17,7 +17,7 @@ pub fn json_schema(contract: &Contract) -> Value {
         .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": format!("urn:etrplus:contract:{}:1", contract.dataset),
+        "$id": format!("urn:etrplus:contract:{}:{}", contract.dataset, contract.version),
         "title": contract.dataset.as_str(),
         "description": format!("{} {NOTATION}", contract.description),
         "type": "object",

@@ -32,6 +32,8 @@ pub struct Terms {
     pub overrides: Vec<RuleOverride>,
     /// Values that stand in for required fields that its systems do not have.
     pub constants: Vec<Constant>,
+    /// The contract versions that the contributor means when it does not say.
+    pub pins: Vec<(Dataset, u32)>,
 }
 
 impl Default for Terms {
@@ -48,6 +50,7 @@ impl Default for Terms {
             retention_months: 84,
             overrides: Vec::new(),
             constants: Vec::new(),
+            pins: Vec::new(),
         }
     }
 }
@@ -56,6 +59,11 @@ impl Terms {
     /// How strictly the rules speak on a day of receipt.
     pub fn policy(&self, day: NaiveDate) -> RulePolicy {
         RulePolicy::on(day, &self.overrides)
+    }
+
+    /// The contract version that the contributor is pinned to.
+    pub fn pinned_version(&self, dataset: Dataset) -> Option<u32> {
+        self.pins.iter().find(|(pinned, _)| *pinned == dataset).map(|(_, version)| *version)
     }
 
     /// The constants of one dataset.

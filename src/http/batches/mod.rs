@@ -17,6 +17,7 @@ pub use submission::SubmissionQuery;
 pub use views::{BatchView, ConfirmRequest, ListQuery, ReceiptView, ReportView, SubmissionView};
 
 use super::auth::Authorized;
+use super::contracts::announce_for;
 use super::examples;
 use super::extract::{Json, Path, Query, body_problem};
 use super::headers::{ContentDigest, IDEMPOTENCY_REPLAYED, IdempotencyKey, Prefer};
@@ -69,8 +70,9 @@ pub async fn create_batch(
 ) -> Result<Response, Problem> {
     let contributor_id = own_contributor(&principal)?;
     let contributor = contributors::find(&app.db.system, contributor_id).await?.ok_or(Error::NotFound)?;
+    let versions = app.contracts.versions_of(query.dataset).await?;
     let request = submission::Request { query, key, digest, headers: &headers };
-    let submission = request.read(&app, &principal, &contributor)?;
+    let submission = request.read(&app, &principal, &contributor, &versions)?;
     let pieces = body.into_data_stream().map(|piece| piece.map_err(|error| broken_body(&error)));
     // A task of its own: when the caller hangs up, what was begun is finished or undone, never left halfway.
     let task_app = app.clone();
@@ -118,6 +120,7 @@ pub(super) async fn answer(app: &AppState, accepted: Accepted, prefer: Prefer) -
     if let Some((name, value)) = prefer.applied() {
         headers.insert(name, value);
     }
+    announce_for(app, headers, batch.dataset, &batch.envelope.schema_version).await;
     Ok(response)
 }
 

@@ -7,11 +7,13 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 
 use crate::access::Principal;
+use crate::access::contracts::DatasetVersions;
 use crate::app::App;
 use crate::db::contributors::Contributor;
+use crate::domain::contract::version::parse_version;
 use crate::domain::contract::{AccountStatus, Dataset, Environment, Mode, MoneyUnit};
 use crate::domain::dates;
-use crate::domain::envelope::{CURRENT_SCHEMA_VERSION, Envelope, Format};
+use crate::domain::envelope::{Envelope, Format};
 use crate::domain::finding::Finding;
 use crate::domain::money::Sen;
 use crate::domain::rules::{Admission, Code, Declared, envelope_findings, rule};
@@ -33,7 +35,7 @@ pub struct SubmissionQuery {
     /// Last day of the period that the file describes, YYYY-MM-DD.
     #[param(example = "2026-10-31")]
     pub period_end: NaiveDate,
-    /// Version of the contract; the current one when absent.
+    /// Version of the contract; when absent, the one that you are pinned to, else the newest published one (F002).
     pub schema_version: Option<String>,
     /// `ndjson` or `csv`; read from Content-Type when absent.
     #[param(inline)]
@@ -87,6 +89,7 @@ impl Request<'_> {
         app: &App,
         principal: &Principal,
         contributor: &Contributor,
+        versions: &DatasetVersions,
     ) -> Result<Submission, Problem> {
         let content_type = text_of(self.headers, &header::CONTENT_TYPE).unwrap_or_default();
         let format = self.query.format.or_else(|| format_of(&content_type)).ok_or_else(unknown_type)?;
@@ -94,12 +97,15 @@ impl Request<'_> {
         let content_encoding = encoding_of(self.headers)?;
         let content_length =
             text_of(self.headers, &header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
-        let envelope = envelope(self.query, format)?;
-        refuse_envelope(app, contributor, &envelope)?;
+        let schema_version_declared = self.query.schema_version.is_some();
+        let version = meant_version(&self.query, contributor, versions);
+        let envelope = envelope(&self.query, format, version)?;
+        refuse_envelope(app, contributor, versions, &envelope)?;
         Ok(Submission {
             contributor_id: ContributorId(contributor.contributor_id.0),
             client_id: principal.client_id,
             envelope,
+            schema_version_declared,
             idempotency_key: self.key,
             content_type,
             content_encoding,
@@ -122,7 +128,19 @@ impl Request<'_> {
     }
 }
 
-fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem> {
+/// The contract version as we write it: what was declared, else what the contributor is pinned to, else the newest
+/// published one. A declared version that is none stays as it was declared and breaks F002.
+fn meant_version(query: &SubmissionQuery, contributor: &Contributor, versions: &DatasetVersions) -> String {
+    let declared = query.schema_version.as_deref();
+    let newest = || versions.newest_published().map(|known| known.row.version);
+    let version = match declared {
+        Some(text) => parse_version(text),
+        None => contributor.terms.pinned_version(query.dataset).or_else(newest),
+    };
+    version.map_or_else(|| declared.unwrap_or_default().to_owned(), |version| version.to_string())
+}
+
+fn envelope(query: &SubmissionQuery, format: Format, version: String) -> Result<Envelope, Problem> {
     if query.money_unit.is_some() && format == Format::Ndjson {
         return Err(wrong_parameter("money_unit", "is for CSV; NDJSON amounts are always sen"));
     }
@@ -131,7 +149,7 @@ fn envelope(query: SubmissionQuery, format: Format) -> Result<Envelope, Problem>
     }
     let count_by_status = query.count_by_status.as_deref().map(parse_counts).transpose()?;
     Ok(Envelope {
-        schema_version: query.schema_version.unwrap_or_else(|| CURRENT_SCHEMA_VERSION.to_owned()),
+        schema_version: version,
         environment: query.environment,
         record_count: query.record_count,
         sum_outstanding: query.sum_outstanding_sen.map(Sen),
@@ -161,16 +179,24 @@ fn parse_counts(text: &str) -> Result<BTreeMap<AccountStatus, u64>, Problem> {
 }
 
 /// The rules that the envelope alone can answer.
-fn refuse_envelope(app: &App, contributor: &Contributor, envelope: &Envelope) -> Result<(), Problem> {
+fn refuse_envelope(
+    app: &App,
+    contributor: &Contributor,
+    versions: &DatasetVersions,
+    envelope: &Envelope,
+) -> Result<(), Problem> {
     if envelope.dataset != Dataset::AccountSnapshot {
         return Err(Problem::new(ProblemKind::Unprocessable)
             .detail("This server takes account_snapshot; the other datasets are not open yet."));
     }
     let declared = Declared::from(envelope);
+    let open = versions.iter().filter(|known| known.row.state.is_open());
+    let open: Vec<String> = open.map(|known| known.row.version.to_string()).collect();
+    let schema_versions: Vec<&str> = open.iter().map(String::as_str).collect();
     let admission = Admission {
         contributor_active: !contributor.suspended,
         dataset_in_scope: contributor.terms.datasets.contains(&envelope.dataset),
-        schema_versions: &[CURRENT_SCHEMA_VERSION, "1.0"],
+        schema_versions: &schema_versions,
         environment: app.config.environment,
     };
     let today = dates::business_date(app.clock.now());

@@ -1,6 +1,7 @@
 //! What requests and answers look like, for the OpenAPI document. A test sends every request of them and compares
 //! every answer with its documented shape. The person is made up.
 
+pub mod contracts;
 pub mod operations;
 
 use serde_json::{Value, json};

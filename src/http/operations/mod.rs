@@ -3,6 +3,7 @@
 mod agreements;
 pub mod batches;
 pub mod constants;
+pub mod contracts;
 pub mod erasure;
 pub mod overrides;
 pub mod recalls;

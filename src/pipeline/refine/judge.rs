@@ -17,7 +17,8 @@ use super::totals::Totals;
 use crate::config::Limits;
 use crate::db::batches::Batch;
 use crate::domain::contract::row::{Row, RowError};
-use crate::domain::contract::{AccountSnapshot, Terms, impute, spec, supplied};
+use crate::domain::contract::spec::Contract;
+use crate::domain::contract::{AccountSnapshot, Terms, impute, supplied};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
 use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
@@ -108,10 +109,10 @@ impl<'a> Judge<'a> {
     /// Only a fault of ours; what is wrong with the file is in the [`Reading`].
     pub fn read(
         mut self,
+        contract: &'static Contract,
         feed: tokio::sync::mpsc::Receiver<Feed>,
         limits: &Limits,
     ) -> Result<Reading, Fault> {
-        let contract = spec::contract(self.batch.dataset);
         let source = Source::new(feed, &self.batch.stored_encoding, &self.batch.content_encoding)?;
         let constants = self.terms.constants_of(self.batch.dataset);
         let format = self.batch.envelope.format;

@@ -101,6 +101,7 @@ async fn read_and_stage(
     terms: &Arc<Terms>,
     stage: &mut Stage,
 ) -> Result<Reading> {
+    let contract = app.contracts.contract(batch.dataset, &batch.envelope.schema_version).await?;
     let object = app.store.get(&batch.object_key).await?;
     let object = object.ok_or_else(|| Error::Internal("the stored object is missing".into()))?;
     let (send_feed, feed) = mpsc::channel(FEED_DEPTH);
@@ -110,7 +111,7 @@ async fn read_and_stage(
         let (app, batch, terms) = (Arc::clone(app), Arc::clone(batch), Arc::clone(terms));
         tokio::task::spawn_blocking(move || {
             let judge = Judge::new(&batch, &terms, &app.keys, &send_output, &app.config.temp_dir);
-            judge.read(feed, &app.config.limits)
+            judge.read(contract, feed, &app.config.limits)
         })
     };
     let staged = async {

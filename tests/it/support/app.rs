@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{NaiveDate, TimeDelta};
 use etrplus::access::agreement::{Agreements, NewConstant, NewOverride, Operator};
+use etrplus::access::contracts::ContractDirectory;
 use etrplus::access::registry::{NewClient, NewContributor, NewCredential, Registry};
 use etrplus::access::{Scope, TokenIssuer};
 use etrplus::app::{App, AppState};
@@ -323,7 +324,8 @@ pub async fn wire(config: Config, clock: Clock) -> Arc<App> {
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await.unwrap();
     let store = Store::connect(&config.s3);
     let lookups = Lookups::start(db.system.clone(), clock.clone());
-    Arc::new(App { config, clock, db, store, keys, issuer, lookups, wake: Wake::default() })
+    let contracts = ContractDirectory::new(db.clone());
+    Arc::new(App { config, clock, db, contracts, store, keys, issuer, lookups, wake: Wake::default() })
 }
 
 /// Sends a request through a router in this process.

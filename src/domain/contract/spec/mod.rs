@@ -122,6 +122,7 @@ const fn line(field: Field, kind: Kind, need: Need, class: Class, description: &
 #[derive(Debug)]
 pub struct Contract {
     pub dataset: Dataset,
+    pub version: u32,
     /// One record, in a sentence.
     pub description: &'static str,
     /// Every field with its line, in the contract's order.
@@ -132,6 +133,8 @@ pub struct Contract {
     pub required: FieldSet,
     /// Where each field's line is in `lines`.
     places: [u8; Field::COUNT],
+    /// Fields that allow fewer words than the engine knows.
+    narrowed: FieldSet,
 }
 
 const ABSENT: u8 = u8::MAX;
@@ -151,7 +154,31 @@ impl Contract {
             places[field as usize] = position as u8;
             position += 1;
         }
-        Contract { dataset, description, lines, fields, required, places }
+        let narrowed = FieldSet::EMPTY;
+        Contract { dataset, version: 1, description, lines, fields, required, places, narrowed }
+    }
+
+    /// Another version of this contract, with some of its fields and at most its words.
+    pub(super) fn narrowed_to(&self, version: u32, lines: &'static [FieldSpec]) -> Contract {
+        let mut other = Contract { version, ..Contract::new(self.dataset, self.description, lines) };
+        for line in lines {
+            let whole = self.line(line.field).map(|whole| whole.kind);
+            if let (Kind::Word(_), Some(Kind::Word(_))) = (line.kind, whole)
+                && Some(line.kind) != whole
+            {
+                other.narrowed.insert(line.field);
+            }
+        }
+        other
+    }
+
+    /// Whether a word that the engine knows is one of this contract's as well.
+    #[inline]
+    pub fn allows(&self, field: Field, word: &str) -> bool {
+        !self.narrowed.contains(field)
+            || self
+                .line(field)
+                .is_some_and(|line| matches!(line.kind, Kind::Word(words) if words.contains(&word)))
     }
 
     /// What is asked of a field; `None` for a field of other datasets.

@@ -74,7 +74,7 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     pub fn word<T>(&mut self, field: Field, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         match self.row.get(field) {
             Cell::Absent => self.absent(field),
-            Cell::Text(word) => match parse(word) {
+            Cell::Text(word) => match parse(word).filter(|_| self.row.contract().allows(field, word)) {
                 None => self.unreadable(Code::V004, field, "not a word of the field's list"),
                 found => found,
             },

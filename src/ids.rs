@@ -54,6 +54,10 @@ uuid_id!(
     ShadowId
 );
 uuid_id!(
+    /// A case that an operator decides: whose account it is, or whether records are corrected.
+    CaseId
+);
+uuid_id!(
     /// A request to take a published batch back.
     RecallId
 );

@@ -26,6 +26,7 @@ pub mod erasure_tombstones;
 pub mod footprints;
 pub mod history;
 pub mod holidays;
+pub mod identity_reviews;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;

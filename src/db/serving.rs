@@ -17,7 +17,8 @@ use crate::ids::{BatchId, ContributorId, SubjectId};
 /// The subjects behind tokens, as far as they are known.
 pub async fn known_subjects(ex: impl PgExecutor<'_>, tokens: &[&[u8]]) -> Result<Vec<KnownSubject>> {
     let known = sqlx::query_as(
-        "/* serving.known_subjects */ SELECT token, subject_id FROM subject_identifiers WHERE token = ANY($1)",
+        "/* serving.known_subjects */ SELECT i.token, i.subject_id, s.sealed_name
+        FROM subject_identifiers i LEFT JOIN subjects s ON s.subject_id = i.subject_id WHERE i.token = ANY($1)",
     )
     .bind(tokens)
     .fetch_all(ex)

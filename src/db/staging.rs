@@ -179,4 +179,6 @@ pub async fn account_refs(connection: &mut PgConnection, record_nos: &[i64]) -> 
 pub struct KnownSubject {
     pub token: Vec<u8>,
     pub subject_id: SubjectId,
+    /// The name as first reported.
+    pub sealed_name: Option<Vec<u8>>,
 }

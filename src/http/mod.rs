@@ -133,6 +133,8 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(obligations::waive_obligation))
         .scoped(Scope::Admin, routes!(calendar::put_holiday))
         .scoped(Scope::Admin, routes!(calendar::find_reporting, calendar::put_reporting))
+        .scoped(Scope::Admin, routes!(operations::identity_reviews::list_identity_reviews))
+        .scoped(Scope::Admin, routes!(operations::identity_reviews::resolve_identity_review))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

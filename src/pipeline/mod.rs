@@ -27,6 +27,7 @@ pub mod accept;
 pub mod decode;
 pub mod erasure;
 pub mod fixes;
+pub mod identity_reviews;
 pub mod lifecycle;
 pub mod listings;
 pub mod obligations;

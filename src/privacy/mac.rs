@@ -17,16 +17,20 @@ pub enum MacPurpose {
     Cursor,
     /// Keys for the hashes by which the values of one file are compared.
     FileHashes,
+    /// Pairs of names that contradict each other, so that one is known again.
+    NamePair,
 }
 
 impl MacPurpose {
-    const ALL: [MacPurpose; 3] = [MacPurpose::ClientSecret, MacPurpose::Cursor, MacPurpose::FileHashes];
+    const ALL: [MacPurpose; 4] =
+        [MacPurpose::ClientSecret, MacPurpose::Cursor, MacPurpose::FileHashes, MacPurpose::NamePair];
 
     fn label(self) -> &'static [u8] {
         match self {
             MacPurpose::ClientSecret => b"client-secret",
             MacPurpose::Cursor => b"cursor",
             MacPurpose::FileHashes => b"file-hashes",
+            MacPurpose::NamePair => b"name-pair",
         }
     }
 }

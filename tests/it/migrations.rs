@@ -73,6 +73,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "cf3181926dd1cde5d88086a4b15336a9b1408effb73de1c3bd5d8ec1b5a94890fabadb011cdfb1595fa6af830f064378",
     ),
     (
+        20_261_125_000_615,
+        "172d87dad4a71ad9eb0a9ed130f14fa2a8dd3235a1528af5851e0f8ec20e44b470fff4750987dd1770108b12a5c2bb72",
+    ),
+    (
         20_261_125_000_630,
         "508bc91cc27488cff76a4a0c64230048edf0712c8110b9eb4a0f41cf8d0128deee12af57ba49c5a258a5c9b42bdae0bb",
     ),

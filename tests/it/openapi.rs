@@ -285,8 +285,21 @@ struct Stage {
     published: String,
     held: String,
     obligation: String,
+    review: String,
     overrides: BTreeMap<&'static str, String>,
     constants: BTreeMap<&'static str, String>,
+}
+
+/// A case about a name that contradicts the one that its identifier is known by.
+async fn review(eyes: &TestApp, caller: &Caller) -> String {
+    let named = |n: u32, name: &str| account_with(n, &json!({"id_number": nric(8), "full_name": name}));
+    eyes.judged(caller, &Submission::ndjson(ndjson(&[named(201, "AHMAD BIN ALI")]))).await;
+    let held = eyes.judged(caller, &Submission::ndjson(ndjson(&[named(202, "LIM WEE CHONG")]))).await;
+    let explanation = json!({"explanation": "The name is right as it is."});
+    caller.post_json(&format!("/v1/batches/{}/confirm", held.id()), &explanation).await.expect(200);
+    eyes.run_jobs().await;
+    let cases = caller.get("/v1/operations/identity-reviews").await.expect(200).json();
+    cases["items"][0]["case_id"].as_str().unwrap().to_owned()
 }
 
 impl Stage {
@@ -312,7 +325,8 @@ impl Stage {
         let obligation = owed["items"][0]["id"].as_str().unwrap().to_owned();
         let (overrides, constants) = agreements(&eyes).await;
         contract_versions(&eyes).await;
-        Stage { eyes, caller, published, held, obligation, overrides, constants }
+        let review = review(&eyes, &caller).await;
+        Stage { eyes, caller, published, held, obligation, review, overrides, constants }
     }
 
     /// What an operation is shown with: its path with things that are there.
@@ -321,6 +335,7 @@ impl Stage {
         let batch = self.batch_for(operation).await;
         let mut path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
         path = path.replace("5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f", &self.obligation);
+        path = path.replace("3c9a1f40-6d2b-4f1e-8a57-0b9c8d7e6f5a", &self.review);
         path = path.replace("/contributors/acme/", "/contributors/documented/");
         if let Some(id) = self.overrides.get(operation) {
             path = path.replace("5b0f9a52-4f7e-4c44-9d0a-6a2f6a0c1e01", id);

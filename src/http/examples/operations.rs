@@ -94,3 +94,29 @@ pub fn constant_revoked() -> Value {
 pub fn constants() -> Value {
     json!({ "items": [constant_approved()] })
 }
+
+pub const CASE_ID: &str = "3c9a1f40-6d2b-4f1e-8a57-0b9c8d7e6f5a";
+
+/// A case about a name, as it stands.
+pub fn identity_review(state: &str) -> Value {
+    let decided = state != "open";
+    json!({
+        "case_id": CASE_ID,
+        "contributor_id": "0f9619ff-8b86-4d01-b42d-00cf4fc964c1",
+        "batch_id": "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e",
+        "record_no": 12,
+        "account_ref": "PLAN-000134",
+        "state": state,
+        "opened_at": "2026-11-24T02:00:00Z",
+        "decided_by": decided.then_some("0f9619ff-8b86-4d01-b42d-00cf4fc964f2"),
+        "decided_at": decided.then_some("2026-11-25T02:00:00Z"),
+    })
+}
+
+pub fn identity_reviews() -> Value {
+    json!({ "items": [identity_review("open")] })
+}
+
+pub fn identity_decision() -> Value {
+    json!({ "outcome": "same_person" })
+}

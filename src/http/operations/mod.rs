@@ -5,6 +5,7 @@ pub mod batches;
 pub mod constants;
 pub mod contracts;
 pub mod erasure;
+pub mod identity_reviews;
 pub mod overrides;
 pub mod recalls;
 pub mod shadows;

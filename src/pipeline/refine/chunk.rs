@@ -7,13 +7,15 @@ use std::ops::Range;
 use aws_lc_rs::hmac;
 
 use crate::db::copy::TupleWriter;
+use crate::db::identity_reviews::Contradiction;
 use crate::db::staging;
 use crate::domain::contract::{AccountSnapshot, HolderRole, IdType, SubjectType};
+use crate::domain::identity::names::{NormalisedName, contradicts};
 use crate::domain::marks::Marks;
 use crate::domain::rules::identity::CheckedIdentity;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::SubjectId;
-use crate::privacy::{Aad, Keyring, Token, random};
+use crate::privacy::{Aad, Keyring, MacPurpose, Token, random};
 
 /// Records of a chunk: enough to make a look-up worth its round trip, little enough to keep memory small.
 const ROWS: usize = 8192;
@@ -131,6 +133,8 @@ fn append(text: &mut String, part: &str) -> Range<usize> {
 #[derive(Debug, Default)]
 pub struct Known {
     pub subjects: HashMap<Vec<u8>, SubjectId>,
+    /// The sealed name of each person who is known.
+    pub names: HashMap<SubjectId, Vec<u8>>,
     /// The primary holder of each account that exists.
     pub holders: HashMap<String, SubjectId>,
     /// Identifiers of persons who were erased by law.
@@ -146,6 +150,10 @@ pub struct Contradicted {
     pub identities: Marks,
     /// The record is about a person who was erased by law (L009).
     pub erased: Marks,
+    /// The name contradicts the one that the identifier is known by (I014).
+    pub names: Marks,
+    /// The same, and the pair of names is under review, or was, already.
+    pub reviewed_names: Marks,
 }
 
 impl Contradicted {
@@ -153,6 +161,8 @@ impl Contradicted {
         self.holders.add_all(&other.holders);
         self.identities.add_all(&other.identities);
         self.erased.add_all(&other.erased);
+        self.names.add_all(&other.names);
+        self.reviewed_names.add_all(&other.reviewed_names);
     }
 }
 
@@ -249,6 +259,39 @@ impl Chunk {
             _ => (0..3).for_each(|_| tuple.null()),
         }
         Ok(other.is_none_or(|other| *other == subject))
+    }
+}
+
+impl Chunk {
+    /// Records whose name contradicts the one that their identifier is known by (I014). Opens sealed names: blocking
+    /// work, and nothing of a name leaves it but a keyed hash.
+    pub fn contradicting_names(&self, known: &Known, keys: &Keyring) -> Result<Vec<Contradiction>> {
+        let mut found = Vec::new();
+        for row in &self.rows {
+            let Some(subject) = known.subjects.get(row.token.as_slice()) else { continue };
+            let Some(sealed) = known.names.get(subject) else { continue };
+            let place = Aad { table: "subjects", column: "sealed_name", owner: subject.0.as_bytes() };
+            let pool = keys.open(&place, sealed)?;
+            let pool = std::str::from_utf8(&pool).map_err(|_| Error::Inconsistent {
+                table: "subjects",
+                column: "sealed_name",
+                row: subject.to_string(),
+            })?;
+            let arriving = &self.text[row.name.clone()];
+            if pool == arriving {
+                continue;
+            }
+            let (pool, arriving) = (NormalisedName::new(pool), NormalisedName::new(arriving));
+            if contradicts(&pool, &arriving) {
+                let pair = format!("{subject}\0{}\0{}", pool.canonical(), arriving.canonical());
+                found.push(Contradiction {
+                    record_no: row.record_no as i64,
+                    account_ref: self.text[row.account_ref.clone()].to_owned(),
+                    name_pair: keys.mac(MacPurpose::NamePair, pair.as_bytes()).to_vec(),
+                });
+            }
+        }
+        Ok(found)
     }
 }
 

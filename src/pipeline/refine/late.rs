@@ -26,7 +26,8 @@ pub async fn settle(
     stage: &mut Stage,
 ) -> Result<()> {
     let RowSetOutcome { mut rejected, mut duplicates, mut warnings, .. } = row_set;
-    let Contradicted { holders, identities, erased } = std::mem::take(&mut stage.contradicted);
+    let Contradicted { holders, identities, erased, names, reviewed_names } =
+        std::mem::take(&mut stage.contradicted);
     for Marked { finding, records } in contested(&holders, ledger.received, stage).await? {
         // An account that belongs to somebody else is refused with all its holders, as it is when the file
         // contradicts itself.
@@ -38,6 +39,14 @@ pub async fn settle(
     }
     if !identities.is_empty() {
         warnings.push(Marked { finding: Finding::whole(Code::I017), records: identities });
+    }
+    if !names.is_empty() {
+        warnings.push(Marked { finding: Finding::whole(Code::I014), records: names });
+    }
+    if !reviewed_names.is_empty() {
+        // Confirmed once, and not served until it is decided: it holds nothing any more.
+        let finding = Finding::whole(Code::I014).as_warning();
+        warnings.push(Marked { finding, records: reviewed_names });
     }
     let (rejected, warnings) = as_agreed(rejected.into_iter().chain(warnings), policy);
     for marked in &rejected {

@@ -11,7 +11,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{batch_findings, journal, lineage, overrides, precedents, scorecard};
+use crate::db::{batch_findings, identity_reviews, journal, lineage, overrides, precedents, scorecard};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
@@ -85,6 +85,7 @@ async fn merge_in_tx(tx: &mut PgConnection, batch: &Batch, contract: &str, step:
         contract,
     };
     serving::merge_subjects_in_tx(tx).await?;
+    identity_reviews::open_staged_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
     journal::record_staged_in_tx(tx, &origin).await?;
     if supersede::supersede_in_tx(tx, batch, step).await? {
         // What the replaced batch brought may be gone with it: nothing can be added to the accounts as they are.

@@ -161,6 +161,7 @@ async fn apply(app: &Arc<App>, lease: &Lease, shadow: &Shadow, again: Again) -> 
         contract: &contract,
     };
     serving::merge_subjects_in_tx(&mut tx).await?;
+    identity_reviews::open_staged_in_tx(&mut tx, batch.contributor_id, batch.id, now).await?;
     shadows::record_versions_in_tx(&mut tx, &origin, published).await?;
     journal::touch_batch_in_tx(&mut tx, batch.id).await?;
     journal::refold_in_tx(&mut tx, batch.contributor_id, None).await?;

@@ -1,6 +1,7 @@
 //! The half of refining that talks to Postgres and the store while the judge reads: known subjects, known
 //! accounts, COPY into the staging table, the reject file.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::Postgres;
@@ -10,8 +11,9 @@ use super::chunk::{Chunk, Contradicted, Known, SubjectNames};
 use super::rejects::RejectFile;
 use crate::app::App;
 use crate::db::batches::Batch;
+use crate::db::identity_reviews::Contradiction;
 use crate::db::jobs::Lease;
-use crate::db::{copy, erasure_tombstones, journal, serving, staging};
+use crate::db::{copy, erasure_tombstones, identity_reviews, journal, serving, staging};
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 use crate::store::StorageKey;
@@ -60,6 +62,7 @@ impl Stage {
         mut connection: PoolConnection<Postgres>,
     ) -> Result<Stage> {
         staging::prepare(&mut connection).await?;
+        identity_reviews::prepare(&mut connection).await?;
         let has_accounts = serving::has_accounts(&mut *connection, batch.contributor_id).await?;
         Ok(Stage {
             app: Arc::clone(app),
@@ -77,15 +80,40 @@ impl Stage {
         let known = self.known(&chunk).await?;
         let (names, app) = (Arc::clone(&self.names), Arc::clone(&self.app));
         // Encoding seals new identifiers: milliseconds of pure computation, kept off the async threads.
-        let encoded = tokio::task::spawn_blocking(move || chunk.staged(&known, &names, &app.keys)).await;
-        let (tuples, contradicted) = encoded.map_err(|error| Error::Internal(error.to_string()))??;
+        let encoded = tokio::task::spawn_blocking(move || {
+            let names_apart = chunk.contradicting_names(&known, &app.keys)?;
+            Ok::<_, Error>((chunk.staged(&known, &names, &app.keys)?, names_apart))
+        });
+        let encoded = encoded.await.map_err(|error| Error::Internal(error.to_string()))?;
+        let ((tuples, contradicted), names_apart) = encoded?;
         self.contradicted.add_all(&contradicted);
         let mut copy = self.connection.copy_in_raw(staging::COPY).await?;
         copy.send(copy::HEADER).await?;
         copy.send(tuples).await?;
         copy.send(copy::TRAILER).await?;
         copy.finish().await?;
-        Ok(())
+        self.names_apart(&names_apart).await
+    }
+
+    /// Marks the records whose name contradicts the pool: those that are met for the first time hold the batch.
+    async fn names_apart(&mut self, found: &[Contradiction]) -> Result<()> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let known = identity_reviews::known(&self.app.db.system, self.contributor_id, found).await?;
+        let known: HashMap<i64, String> =
+            known.into_iter().map(|known| (known.record_no, known.state)).collect();
+        let new: Vec<&Contradiction> =
+            found.iter().filter(|one| !known.contains_key(&one.record_no)).collect();
+        for one in &new {
+            self.contradicted.names.set(one.record_no as u64);
+        }
+        for (record_no, state) in &known {
+            if state != "same_person" {
+                self.contradicted.reviewed_names.set(*record_no as u64);
+            }
+        }
+        identity_reviews::stage(&mut self.connection, &new).await
     }
 
     async fn known(&mut self, chunk: &Chunk) -> Result<Known> {
@@ -100,6 +128,10 @@ impl Stage {
         let erased = erasure_tombstones::among(pool, &chunk.tokens()).await?;
         Ok(Known {
             erased: erased.into_iter().collect(),
+            names: subjects
+                .iter()
+                .filter_map(|known| Some((known.subject_id, known.sealed_name.clone()?)))
+                .collect(),
             subjects: subjects.into_iter().map(|known| (known.token, known.subject_id)).collect(),
             holders: holders.into_iter().collect(),
         })

@@ -19,7 +19,8 @@ use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
 use crate::db::shadows::{self, Judged, Outcome, Shadow};
 use crate::db::{
-    batch_findings, contributors, journal, lineage, overrides, precedents, scorecard, transitions,
+    batch_findings, contributors, identity_reviews, journal, lineage, overrides, precedents, scorecard,
+    transitions,
 };
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;

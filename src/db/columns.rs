@@ -67,4 +67,48 @@ macro_rules! journal_columns {
     };
 }
 
-pub(crate) use {journal_columns, prefixed, snapshot_columns};
+/// What an event says, without the keys: the same in `staged_events`, `parked_events` and `repayment_events`.
+macro_rules! event_columns {
+    ($prefix:literal) => {
+        $crate::db::columns::prefixed!(
+            $prefix,
+            "record_no",
+            "event_at",
+            "amount_sen",
+            "value_date",
+            "instalment_due_date",
+            "new_due_date",
+            "instalment_no",
+            "event_type",
+            "channel",
+            "event_id",
+            "account_ref",
+            "reverses_event_id",
+            "content",
+        )
+    };
+}
+
+/// What an application says, with the person that it is of: the same in `staged_applications` and `applications`.
+macro_rules! application_columns {
+    ($prefix:literal) => {
+        $crate::db::columns::prefixed!(
+            $prefix,
+            "subject_id",
+            "record_no",
+            "applied_at",
+            "decision_at",
+            "amount_requested_sen",
+            "amount_approved_sen",
+            "tenor_days",
+            "holder_role",
+            "product_type",
+            "decision",
+            "channel",
+            "application_ref",
+            "account_ref",
+        )
+    };
+}
+
+pub(crate) use {application_columns, event_columns, journal_columns, prefixed, snapshot_columns};

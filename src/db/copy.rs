@@ -1,12 +1,28 @@
 //! Postgres' binary COPY format, as far as we write it (PostgreSQL documentation, "COPY", binary format).
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
 use uuid::Uuid;
+
+use crate::error::Result;
 
 /// What a binary COPY starts with: signature, flags, header extension length.
 pub const HEADER: &[u8] = b"PGCOPY\n\xFF\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with.
 pub const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+
+/// Sends tuples into the table of a COPY statement. Nothing is sent for none.
+pub async fn copy_in(connection: &mut PgConnection, statement: &'static str, tuples: Vec<u8>) -> Result<()> {
+    if tuples.is_empty() {
+        return Ok(());
+    }
+    let mut copy = connection.copy_in_raw(statement).await?;
+    copy.send(HEADER).await?;
+    copy.send(tuples).await?;
+    copy.send(TRAILER).await?;
+    copy.finish().await?;
+    Ok(())
+}
 
 /// Appends fields to a buffer. The order and types are the caller's contract with its column list.
 #[derive(Debug, Default)]
@@ -60,6 +76,12 @@ impl TupleWriter {
     pub fn date(&mut self, value: Option<NaiveDate>) {
         const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a real day");
         self.integer(value.map(|date| date.signed_duration_since(EPOCH).num_days() as i32));
+    }
+
+    /// Microseconds since the beginning of 2000-01-01 UTC.
+    pub fn instant(&mut self, value: Option<DateTime<Utc>>) {
+        const EPOCH_MICROS: i64 = 946_684_800_000_000;
+        self.bigint(value.map(|instant| instant.timestamp_micros() - EPOCH_MICROS));
     }
 
     pub fn text(&mut self, value: &str) {

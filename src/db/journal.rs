@@ -7,9 +7,8 @@ use sqlx::{Connection as _, PgConnection, PgExecutor};
 
 use super::batches::Batch;
 use super::columns::{journal_columns, snapshot_columns};
-use super::delistings;
 use super::serving::Origin;
-use super::serving_restrictions;
+use super::{delistings, overlay, serving_restrictions};
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId};
 
@@ -128,6 +127,7 @@ pub async fn refold_in_tx(
         .bind(publishing.map(|origin| origin.publication_no))
         .execute(&mut *connection)
         .await?;
+    overlay::of_touched_accounts_in_tx(connection, contributor).await?;
     serving_restrictions::apply_in_tx(connection, contributor).await?;
     delistings::apply_in_tx(connection, contributor).await
 }

@@ -9,6 +9,7 @@
 //! finds nothing instead of somebody else's batch.
 
 pub mod accounts;
+pub mod applications;
 pub mod approvals;
 pub mod audit_entries;
 pub mod batch_findings;
@@ -23,6 +24,7 @@ pub mod copy;
 pub mod dead_letters;
 pub mod delistings;
 pub mod erasure_tombstones;
+pub mod events;
 pub mod footprints;
 pub mod history;
 pub mod holidays;
@@ -31,7 +33,9 @@ pub mod jobs;
 pub mod journal;
 pub mod lineage;
 pub mod obligations;
+pub mod overlay;
 pub mod overrides;
+pub mod parked_events;
 pub mod precedents;
 pub mod recalls;
 pub mod rehearsals;
@@ -45,7 +49,10 @@ pub mod serving;
 pub mod serving_restrictions;
 pub mod shadows;
 pub mod signing_keys;
+pub mod staged_applications;
+pub mod staged_events;
 pub mod staging;
+pub mod subjects;
 pub mod transitions;
 
 use std::str::FromStr;

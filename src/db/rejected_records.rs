@@ -74,29 +74,60 @@ pub async fn clear_in_tx(connection: &mut PgConnection, batch: BatchId) -> Resul
     Ok(())
 }
 
+/// The statement over a source of lines.
+macro_rules! insert {
+    ($name:literal, $lines:literal) => {
+        concat!(
+            "/* ",
+            $name,
+            " */
+            WITH inserted AS (
+                INSERT INTO rejected_records (batch_id, record_no, contributor_id, rejected_at, period_end, dataset,
+                    account_ref, codes, fields, findings)
+                SELECT $1, (s.line ->> 'n')::bigint, $2, $3, $4, $5, s.line ->> 'r',
+                    ARRAY(SELECT DISTINCT f ->> 'c' FROM jsonb_array_elements(s.line -> 'f') f ORDER BY 1),
+                    ARRAY(SELECT DISTINCT f ->> 'p' FROM jsonb_array_elements(s.line -> 'f') f WHERE f ? 'p' ORDER BY 1),
+                    s.line -> 'f'
+                FROM ",
+            $lines,
+            " RETURNING record_no, codes)
+            INSERT INTO rejected_codes (contributor_id, code, batch_id, record_no)
+            SELECT $2, code, $1, i.record_no FROM inserted i, unnest(i.codes) AS code"
+        )
+    };
+}
+
 /// Keeps the staged lines as rows.
 pub async fn insert_staged_in_tx(connection: &mut PgConnection, origin: &Origin) -> Result<()> {
-    sqlx::query(
-        "/* rejected_records.insert_staged */
-        WITH inserted AS (
-            INSERT INTO rejected_records (batch_id, record_no, contributor_id, rejected_at, period_end, dataset,
-                account_ref, codes, fields, findings)
-            SELECT $1, (s.line ->> 'n')::bigint, $2, $3, $4, $5, s.line ->> 'r',
-                ARRAY(SELECT DISTINCT f ->> 'c' FROM jsonb_array_elements(s.line -> 'f') f ORDER BY 1),
-                ARRAY(SELECT DISTINCT f ->> 'p' FROM jsonb_array_elements(s.line -> 'f') f WHERE f ? 'p' ORDER BY 1),
-                s.line -> 'f'
-            FROM staged_rejects s
-            RETURNING record_no, codes)
-        INSERT INTO rejected_codes (contributor_id, code, batch_id, record_no)
-        SELECT $2, code, $1, i.record_no FROM inserted i, unnest(i.codes) AS code",
-    )
-    .bind(origin.batch_id)
-    .bind(origin.contributor_id)
-    .bind(origin.at)
-    .bind(origin.period_end)
-    .bind(origin.dataset.as_str())
-    .execute(connection)
-    .await?;
+    sqlx::query(insert!("rejected_records.insert_staged", "staged_rejects s"))
+        .bind(origin.batch_id)
+        .bind(origin.contributor_id)
+        .bind(origin.at)
+        .bind(origin.period_end)
+        .bind(origin.dataset.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Adds records that were rejected after their batch was judged; each a line as the reject file has them.
+pub async fn append_in_tx(
+    connection: &mut PgConnection,
+    origin: &Origin,
+    lines: &[serde_json::Value],
+) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(insert!("rejected_records.append", "unnest($6::jsonb[]) AS s (line)"))
+        .bind(origin.batch_id)
+        .bind(origin.contributor_id)
+        .bind(origin.at)
+        .bind(origin.period_end)
+        .bind(origin.dataset.as_str())
+        .bind(lines)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -1,9 +1,7 @@
-//! The merge of staged rows into `subjects`, `subject_identifiers` and `accounts`: set-wise, in transaction C.
+//! The merge of staged rows into `accounts`: set-wise, in transaction C.
 //!
 //! Runs inside the transaction that holds the contributor's lane, so no other batch of the contributor merges
-//! at the same time. Other contributors may meet the same person: identifiers are inserted in token order, so
-//! that two transactions never wait for each other in a circle, and whoever came second takes the first one's
-//! subject.
+//! at the same time. The persons are entered before: see [`super::subjects`].
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -70,76 +68,6 @@ pub struct Origin<'a> {
     pub publication_no: i64,
     /// The dataset and the version of its contract.
     pub contract: &'a str,
-}
-
-/// Enters the persons that this batch is the first to name.
-pub async fn merge_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
-    // First and second identifiers in one pass over the tokens: with a pass for each, two contributors that
-    // name the same two identifiers the other way round would wait for each other.
-    let (named, inserted): (i64, i64) = sqlx::query_as(
-        "/* serving.insert_identifiers */
-        WITH named AS MATERIALIZED (
-            SELECT DISTINCT ON (n.token) n.token, n.subject_id, n.id_type, n.sealed_number, n.place = 2 AS secondary
-            FROM (SELECT token, subject_id, id_type, sealed_number, 1 AS place, record_no
-                  FROM staged_accounts WHERE new_subject
-                  UNION ALL
-                  SELECT secondary_token, subject_id, secondary_id_type, secondary_sealed, 2, record_no
-                  FROM staged_accounts WHERE secondary_token IS NOT NULL) n
-            ORDER BY n.token, n.place, n.record_no),
-        inserted AS (
-            INSERT INTO subject_identifiers (token, subject_id, id_type, sealed_number, secondary)
-            SELECT token, subject_id, id_type, sealed_number, secondary FROM named ORDER BY token
-            ON CONFLICT (token) DO NOTHING RETURNING 1)
-        SELECT (SELECT count(*) FROM named), (SELECT count(*) FROM inserted)",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if named == 0 {
-        return Ok(());
-    }
-    // All at once tells nothing about two identifiers of one record: those are looked at in any case.
-    let shared: bool = sqlx::query_scalar(
-        "/* serving.any_secondary */ SELECT EXISTS (SELECT FROM staged_accounts WHERE secondary_token IS NOT NULL)",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if inserted < named || shared {
-        adopt_subjects_in_tx(connection).await?;
-    }
-    sqlx::query(
-        "/* serving.insert_subjects */
-        INSERT INTO subjects (subject_id, subject_type, primary_token, sealed_name)
-        SELECT DISTINCT ON (subject_id) subject_id, subject_type, token, sealed_name
-        FROM staged_accounts WHERE new_subject ORDER BY subject_id, record_no
-        ON CONFLICT (subject_id) DO NOTHING",
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Persons whom somebody else named first, since we looked or in another record of this batch: their rows move to
-/// the subject that stands.
-async fn adopt_subjects_in_tx(connection: &mut PgConnection) -> Result<()> {
-    let adopted = sqlx::query(
-        "/* serving.adopt_subjects */
-        WITH standing AS (
-            SELECT DISTINCT s.subject_id AS proposed, i.subject_id
-            FROM staged_accounts s JOIN subject_identifiers i ON i.token = s.token
-            WHERE s.new_subject AND i.subject_id <> s.subject_id),
-        moved AS (
-            UPDATE subject_identifiers i SET subject_id = standing.subject_id
-            FROM standing WHERE i.secondary AND i.subject_id = standing.proposed)
-        UPDATE staged_accounts s SET subject_id = standing.subject_id, new_subject = false
-        FROM standing WHERE s.subject_id = standing.proposed",
-    )
-    .execute(connection)
-    .await?
-    .rows_affected();
-    if adopted > 0 {
-        tracing::info!(rows = adopted, "persons whom another batch named first keep that batch's subject");
-    }
-    Ok(())
 }
 
 /// Merges the staged rows, which the journal holds already, into the accounts.

@@ -1,6 +1,6 @@
 //! Business dates: ISO 8601 calendar dates in Asia/Kuala_Lumpur (UTC+8, no daylight saving).
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 /// Reads `YYYY-MM-DD`, exactly ten ASCII bytes; anything else, or an impossible day, is `None`.
 pub fn parse_iso(text: &str) -> Option<NaiveDate> {
@@ -23,6 +23,11 @@ pub fn business_date(instant: DateTime<Utc>) -> NaiveDate {
     // Unwrap safety: eight hours is a valid offset.
     let malaysia = FixedOffset::east_opt(8 * 3600).expect("UTC+8 is a valid offset");
     instant.with_timezone(&malaysia).date_naive()
+}
+
+/// The instant at which a business day begins in Malaysia.
+pub fn start_of(day: NaiveDate) -> DateTime<Utc> {
+    (day.and_time(NaiveTime::MIN) - TimeDelta::hours(8)).and_utc()
 }
 
 /// Months since year 0; two dates of one calendar month share the number.
@@ -50,5 +55,6 @@ mod tests {
         let instant = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         assert_eq!(business_date(instant("2026-01-31T15:59:59Z")).to_string(), "2026-01-31");
         assert_eq!(business_date(instant("2026-01-31T16:00:00Z")).to_string(), "2026-02-01");
+        assert_eq!(start_of(parse_iso("2026-02-01").unwrap()), instant("2026-01-31T16:00:00Z"));
     }
 }

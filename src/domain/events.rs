@@ -2,10 +2,11 @@
 //!
 //! A snapshot is the contributor's own statement and is never changed by an event. [`standing_after`] says how an
 //! account stands when the events after its snapshot are added to it; the database does the same set-wise
-//! (`db::events::overlay_in_tx`), and a test holds the two together on generated histories.
+//! (`db::overlay`), and a test holds the two together on generated histories.
 
 use chrono::NaiveDate;
 
+use super::contract::spec::MAX_DPD;
 use super::contract::{AccountStatus, EventType, RepaymentEvent};
 use super::money::Sen;
 
@@ -171,7 +172,7 @@ pub fn instalments(events: &[Posted]) -> Vec<Instalment> {
     for event in events.iter().filter(|event| event.event_type == EventType::Payment && !event.reversed) {
         let Some(due_date) = event.instalment_due_date else { continue };
         let days = event.value_date.signed_duration_since(due_date).num_days();
-        let days_late = u16::try_from(days.max(0)).unwrap_or(u16::MAX);
+        let days_late = u16::try_from(days.max(0)).unwrap_or(MAX_DPD).min(MAX_DPD);
         match told.iter_mut().find(|instalment| instalment.due_date == due_date) {
             Some(instalment) => instalment.days_late = instalment.days_late.max(days_late),
             None => told.push(Instalment { due_date, days_late }),

@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{obligations, rehearsals, sweep};
+use crate::pipeline::{obligations, parking, rehearsals, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -36,6 +36,16 @@ pub const SCHEDULE: &[Scheduled] = &[
         name: "sweep_abandoned_uploads",
         every: Duration::from_secs(10),
         run: |app| async move { Ok(sweep::abandoned_uploads(&app).await? as u64) }.boxed(),
+    },
+    Scheduled {
+        name: "reject_expired_events",
+        every: Duration::from_secs(600),
+        run: |app| async move { parking::reject_expired(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "find_unopened_applications",
+        every: Duration::from_secs(3600),
+        run: |app| async move { unopened::find(&app).await }.boxed(),
     },
     Scheduled {
         name: "remove_rehearsals",

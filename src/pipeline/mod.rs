@@ -32,6 +32,7 @@ pub mod lifecycle;
 pub mod listings;
 pub mod obligations;
 pub mod pack;
+pub mod parking;
 pub mod recall;
 pub mod refine;
 pub mod rehearsals;
@@ -39,6 +40,7 @@ pub mod replay;
 pub mod schedules;
 pub mod shadows;
 pub mod sweep;
+pub mod unopened;
 
 pub mod combiner;
 pub mod footprints;

@@ -16,6 +16,7 @@ use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, RecallId};
 use crate::pipeline::lifecycle;
+use crate::pipeline::refine::{restore_in_tx, withdraw_in_tx};
 use crate::privacy::random;
 
 /// Asks for a recall. The batch's open request if there is one; `true` when it is new.
@@ -139,12 +140,14 @@ async fn decide_in_tx(
 /// batches that it replaced.
 async fn reverse_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<()> {
     journal::touch_batch_in_tx(tx, batch.id).await?;
+    withdraw_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
     for replaced in replacements::superseded_by(&mut *tx, batch.id).await? {
         let reason = format!("its replacement {} was recalled", batch.id);
         let step = Step { reason: Some(&reason), ..step };
         if batches::move_in_tx(tx, replaced, State::Published, step).await? {
             replacements::clear_superseded_by_in_tx(tx, replaced).await?;
             journal::touch_batch_in_tx(tx, replaced).await?;
+            restore_in_tx(tx, batch.contributor_id, replaced).await?;
         }
     }
     rejected_records::reopen_in_tx(tx, batch.contributor_id, batch.id).await?;

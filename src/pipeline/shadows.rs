@@ -9,6 +9,7 @@ use crate::audit::{self, Entry};
 use crate::db::batches;
 use crate::db::shadows::{self, Shadow};
 use crate::domain::batch::State;
+use crate::domain::contract::Dataset;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, JobId, ShadowId};
@@ -25,6 +26,11 @@ pub async fn request(app: &App, operator: ClientId, id: BatchId) -> Result<Shado
     let batch = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
     if batch.envelope.dry_run {
         return Err(Error::conflict("illegal-transition", "a rehearsal is sent again, not judged again"));
+    }
+    if batch.dataset != Dataset::AccountSnapshot {
+        let text =
+            "only batches of account snapshots are judged again; recall this one, and have it sent again";
+        return Err(Error::conflict("conflict", text));
     }
     if !may_be_shadowed(batch.state) {
         let text = format!(

@@ -3,19 +3,18 @@
 //! One function per rule, named by its code. [`check_application`] asks what needs nothing but the record,
 //! [`check_against_known`] what was known under its application_ref before.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 
 use super::Code;
 use crate::domain::contract::{Application, ApplicationChannel, Decision, Field, ProductType};
-use crate::domain::dates::month_number;
 use crate::domain::finding::Finding;
 use crate::domain::money::Sen;
 
-/// More applications of one person within [`A006_WINDOW`] hold the batch.
+/// More applications of one person within [`A006_WINDOW_HOURS`] hold the batch.
 pub const A006_APPLICATIONS: u32 = 20;
-pub const A006_WINDOW: TimeDelta = TimeDelta::hours(24);
+pub const A006_WINDOW_HOURS: i32 = 24;
 /// Reporting periods (months) in which an approved application should become an account (A005).
-pub const A005_PERIODS: i32 = 2;
+pub const A005_PERIODS: u32 = 2;
 
 /// What an application breaks by itself: A002, A003.
 pub fn check_application(application: &Application<'_>, findings: &mut Vec<Finding>) {
@@ -113,8 +112,14 @@ pub fn a004(known: &Filed, arriving: &Filed) -> Option<Finding> {
 
 /// A005: what was approved became an account within two reporting periods. Asked once those have passed, by a job.
 pub fn a005(decided_on: NaiveDate, account_known: bool, today: NaiveDate) -> Option<Finding> {
-    let overdue = month_number(today) - month_number(decided_on) > A005_PERIODS;
-    (overdue && !account_known).then(|| Finding::at(Code::A005, Field::AccountRef))
+    (decided_on < a005_decided_before(today) && !account_known)
+        .then(|| Finding::at(Code::A005, Field::AccountRef))
+}
+
+/// The day before which an approval must have been decided for A005 to speak of it.
+pub fn a005_decided_before(today: NaiveDate) -> NaiveDate {
+    let first = today.with_day(1).unwrap_or(today);
+    first.checked_sub_months(Months::new(A005_PERIODS)).unwrap_or(first)
 }
 
 /// A006: how many applications of one person fall into the 24 hours that end with this one. Only the contributor's own

@@ -1,6 +1,6 @@
 //! Event rules E001 to E010 (`domain.md` 6.2): what an event says of itself, and against its account.
 //!
-//! One function per rule, named by its code. [`check_event`] asks what needs nothing but the event; a [`Ledger`] is an
+//! One function per rule, named by its code. [`check_event`] asks what needs nothing but the event; a [`AccountLedger`] is an
 //! account as its events find it, and asks the rest, event by event in the order of their value dates.
 
 use std::collections::HashMap;
@@ -98,19 +98,19 @@ pub struct Target {
 
 /// One account with the events that may still be taken back.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub struct AccountLedger {
     pub account: EventAccount,
     targets: HashMap<String, Target>,
 }
 
-impl Ledger {
-    pub fn new(account: EventAccount) -> Ledger {
-        Ledger { account, targets: HashMap::new() }
+impl AccountLedger {
+    pub fn new(account: EventAccount) -> AccountLedger {
+        AccountLedger { account, targets: HashMap::new() }
     }
 
-    /// Makes an accepted event known that a reversal names.
+    /// Makes an accepted event known that a reversal names. What is known of it already stays.
     pub fn know(&mut self, event_id: &str, target: Target) {
-        self.targets.insert(event_id.to_owned(), target);
+        self.targets.entry(event_id.to_owned()).or_insert(target);
     }
 
     /// What the event breaks against its account: E003, E005 to E007, E009, E010.
@@ -181,10 +181,10 @@ pub fn e006(event: &RepaymentEvent<'_>, account: &EventAccount) -> Option<Findin
         .then(|| Finding::at(Code::E006, Field::EventType))
 }
 
-/// E007: more is paid than is owed. Asked only of what the newest snapshot has not seen.
+/// E007: more is paid than is owed. Asked only of what the newest snapshot has not seen, and not of what E006 refuses.
 pub fn e007(event: &RepaymentEvent<'_>, account: &EventAccount) -> Option<Finding> {
-    let after_snapshot = event.value_date? > account.as_of_date;
-    (event.event_type?.is_payment() && after_snapshot && event.amount? > account.outstanding)
+    let unseen = event.value_date? > account.as_of_date && e006(event, account).is_none();
+    (event.event_type?.is_payment() && unseen && event.amount? > account.outstanding)
         .then(|| Finding::at(Code::E007, Field::Amount))
 }
 
@@ -245,7 +245,7 @@ mod tests {
 
     fn against(account: EventAccount, event: &RepaymentEvent<'_>) -> String {
         let mut findings = Vec::new();
-        Ledger::new(account).check(event, &mut findings);
+        AccountLedger::new(account).check(event, &mut findings);
         shown(&findings)
     }
 
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_payment_is_taken_back_once_and_not_beyond_its_amount() {
-        let mut ledger = Ledger::new(account());
+        let mut ledger = AccountLedger::new(account());
         ledger.post(&RepaymentEvent {
             event_id: Some("PAY"),
             ..event(EventType::Payment, "2026-02-01", 10_000)
@@ -317,7 +317,7 @@ mod tests {
             reverses_event_id: Some(target),
             ..event(EventType::PaymentReversal, "2026-02-03", amount)
         };
-        let check = |ledger: &Ledger, event: &RepaymentEvent<'_>| {
+        let check = |ledger: &AccountLedger, event: &RepaymentEvent<'_>| {
             let mut findings = Vec::new();
             ledger.check(event, &mut findings);
             findings.first().and_then(|finding| finding.detail.as_deref().map(str::to_owned))
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn an_event_that_ends_the_account_ends_its_payments() {
-        let mut ledger = Ledger::new(account());
+        let mut ledger = AccountLedger::new(account());
         ledger.post(&event(EventType::WriteOff, "2026-02-05", 30_000));
         let mut findings = Vec::new();
         ledger.check(&event(EventType::Payment, "2026-02-06", 100), &mut findings);

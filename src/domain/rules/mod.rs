@@ -43,8 +43,10 @@ pub use file::{
     ARREARS_DPD, Absences, Admission, BookFacts, Concentration, Declared, FileFacts, Precedents,
     PublishedBook, check_file, check_precedents, envelope_findings, is_whole_book,
 };
-pub use policy::{Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, may_soften};
-pub use policy_content::check_policy;
+pub use policy::{
+    Effect, LONGEST_OVERRIDE_DAYS, RuleOverride, RulePolicy, Softened, is_summable, may_soften,
+};
+pub use policy_content::{check_policy, l007};
 
 #[cfg(test)]
 mod real_book_tests;

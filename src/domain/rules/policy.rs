@@ -126,13 +126,18 @@ impl RulePolicy {
         record: &AccountSnapshot<'_>,
         identified: bool,
     ) {
+        self.apply_where(findings, || identified && is_storable(record));
+    }
+
+    /// The same for a record of any dataset; `storable` says whether the tables can hold it.
+    pub fn apply_where(&self, findings: &mut Vec<Finding>, storable: impl FnOnce() -> bool) {
         if self.is_plain() || findings.is_empty() {
             return;
         }
         let spoken = findings.clone();
         self.apply_to(findings);
         let freed = spoken.iter().any(Finding::rejects) && !findings.iter().any(Finding::rejects);
-        if freed && !(identified && is_storable(record)) {
+        if freed && !storable() {
             *findings = spoken;
         }
     }
@@ -153,9 +158,13 @@ impl RulePolicy {
 /// The largest amount that is stored whatever was agreed, RM10 trillion: sums over all accounts of a person still fit.
 const LARGEST_STORED: Sen = Sen(1_000_000_000_000_000);
 
+/// Whether an amount is within what is stored.
+pub fn is_summable(sen: Sen) -> bool {
+    (-LARGEST_STORED.0..=LARGEST_STORED.0).contains(&sen.0)
+}
+
 /// Whether an accepted record can say all that an account needs, within what the serving store holds.
 fn is_storable(record: &AccountSnapshot<'_>) -> bool {
-    let summable = |sen: Sen| (-LARGEST_STORED.0..=LARGEST_STORED.0).contains(&sen.0);
     record.outstanding.is_some()
         && record.overdue.is_some()
         && record.as_of_date.is_some()
@@ -168,7 +177,7 @@ fn is_storable(record: &AccountSnapshot<'_>) -> bool {
         && record.status.is_some()
         && record.account_ref.is_some()
         && record.currency.is_some()
-        && record.amounts().all(|(_, sen)| summable(sen))
+        && record.amounts().all(|(_, sen)| is_summable(sen))
 }
 
 /// Whether an override of a rule can be asked for at all.

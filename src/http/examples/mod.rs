@@ -45,7 +45,7 @@ fn batch(state: &str, counts: &Value, next_states: &[&str]) -> Value {
         "published_at": if state == "published" { json!("2026-11-01T02:03:06Z") } else { Value::Null },
         "next_states": next_states,
         "idempotency_key": "october-2026",
-        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.2") },
+        "rules_version": if counts.is_null() { Value::Null } else { json!("2026.11.3") },
         "links": {
             "self": this,
             "report": format!("{this}/report"),
@@ -318,7 +318,7 @@ pub fn rule_with_example() -> Value {
 }
 
 pub fn rules() -> Value {
-    json!({ "version": "2026.11.2", "rules": [rule()] })
+    json!({ "version": "2026.11.3", "rules": [rule()] })
 }
 
 pub fn schema() -> Value {

@@ -6,6 +6,7 @@ use super::stage::Stage;
 use super::tally::{SAMPLES, Sample};
 use crate::db::batches::Batch;
 use crate::db::precedents;
+use crate::domain::contract::Dataset;
 use crate::domain::finding::Finding;
 use crate::domain::rules::{
     Absences, BookFacts, Code, Declared, RulePolicy, check_precedents, is_whole_book,
@@ -28,7 +29,8 @@ pub async fn compare(
     stage: &mut Stage,
 ) -> Result<Comparison> {
     let precedents = precedents::find(&mut *stage.connection, batch).await?;
-    let (book, absences) = match is_whole_book(batch.mode) {
+    let is_book = batch.dataset == Dataset::AccountSnapshot && is_whole_book(batch.mode);
+    let (book, absences) = match is_book {
         true => (
             Some(precedents::staged_book(&mut stage.connection).await?),
             absences(batch, policy, ledger, stage).await?,

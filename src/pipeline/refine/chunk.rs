@@ -8,8 +8,8 @@ use aws_lc_rs::hmac;
 
 use crate::db::copy::TupleWriter;
 use crate::db::identity_reviews::Contradiction;
-use crate::db::staging;
-use crate::domain::contract::{AccountSnapshot, HolderRole, IdType, SubjectType};
+use crate::db::{staged_applications, staging};
+use crate::domain::contract::{AccountSnapshot, Application, HolderRole, IdType, SubjectBlock, SubjectType};
 use crate::domain::identity::names::{NormalisedName, contradicts};
 use crate::domain::marks::Marks;
 use crate::domain::rules::identity::CheckedIdentity;
@@ -31,14 +31,14 @@ pub struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    pub fn new(keys: &Keyring, record: &AccountSnapshot<'a>, identity: &'a CheckedIdentity) -> Person<'a> {
+    pub fn new(keys: &Keyring, subject: &SubjectBlock<'a>, identity: &'a CheckedIdentity) -> Person<'a> {
         let primary = &identity.primary;
         Person {
             token: keys.token(primary.id_type(), primary.as_str()),
             id_type: primary.id_type(),
-            subject_type: record.subject_type.unwrap_or(SubjectType::Individual),
+            subject_type: subject.subject_type.unwrap_or(SubjectType::Individual),
             number: primary.as_str(),
-            name: record.full_name.unwrap_or_default(),
+            name: subject.full_name.unwrap_or_default(),
             secondary: identity
                 .secondary
                 .as_ref()
@@ -50,7 +50,8 @@ impl<'a> Person<'a> {
 #[derive(Debug)]
 struct ChunkRow {
     record_no: u64,
-    account: Range<usize>,
+    record: Range<usize>,
+    /// Empty for an application.
     account_ref: Range<usize>,
     primary_holder: bool,
     token: Token,
@@ -68,12 +69,13 @@ impl ChunkRow {
     }
 }
 
-/// Accepted records, encoded but for their subjects. Holds identifiers in clear for as long as it lives;
-/// prints nothing of them.
-#[derive(Default)]
+/// Accepted records, snapshots or applications, encoded but for their subjects. Holds identifiers in clear for as long
+/// as it lives; prints nothing of them.
 pub struct Chunk {
+    /// Fields of a staged tuple: those of the record between its subject and its person.
+    fields: i16,
     rows: Vec<ChunkRow>,
-    accounts: TupleWriter,
+    records: TupleWriter,
     text: String,
 }
 
@@ -83,23 +85,65 @@ impl std::fmt::Debug for Chunk {
     }
 }
 
-#[derive(Default)]
+impl Chunk {
+    fn new(fields: i16) -> Chunk {
+        Chunk { fields, rows: Vec::new(), records: TupleWriter::default(), text: String::new() }
+    }
+}
+
 pub struct ChunkBuilder(Chunk);
 
 impl ChunkBuilder {
-    /// Adds a record; `false` when it lacks a required value.
+    pub fn snapshots() -> ChunkBuilder {
+        ChunkBuilder(Chunk::new(staging::FIELDS))
+    }
+
+    pub fn applications() -> ChunkBuilder {
+        ChunkBuilder(Chunk::new(staged_applications::FIELDS))
+    }
+
+    /// Adds a snapshot; `false` when it lacks a required value.
     #[must_use]
     pub fn add(&mut self, record_no: u64, record: &AccountSnapshot<'_>, person: &Person<'_>) -> bool {
-        let chunk = &mut self.0;
-        let start = chunk.accounts.bytes.len();
-        if staging::write_account(&mut chunk.accounts, record_no, record).is_none() {
+        let start = self.0.records.bytes.len();
+        if staging::write_account(&mut self.0.records, record_no, record).is_none() {
             return false;
         }
+        let primary_holder = record.holder_role == Some(HolderRole::Primary);
+        self.push(record_no, start, (record.account_ref.unwrap_or_default(), primary_holder), person);
+        true
+    }
+
+    /// Adds an application; `false` when it lacks a required value.
+    #[must_use]
+    pub fn add_application(
+        &mut self,
+        record_no: u64,
+        application: &Application<'_>,
+        person: &Person<'_>,
+    ) -> bool {
+        let start = self.0.records.bytes.len();
+        let written = staged_applications::write(&mut self.0.records, record_no, application).is_some();
+        if written {
+            self.push(record_no, start, ("", false), person);
+        }
+        written
+    }
+
+    /// Adds the row of the record whose own columns begin at `start`.
+    fn push(
+        &mut self,
+        record_no: u64,
+        start: usize,
+        (account_ref, primary_holder): (&str, bool),
+        person: &Person<'_>,
+    ) {
+        let chunk = &mut self.0;
         let row = ChunkRow {
             record_no,
-            account: start..chunk.accounts.bytes.len(),
-            account_ref: append(&mut chunk.text, record.account_ref.unwrap_or_default()),
-            primary_holder: record.holder_role == Some(HolderRole::Primary),
+            record: start..chunk.records.bytes.len(),
+            account_ref: append(&mut chunk.text, account_ref),
+            primary_holder,
             token: person.token,
             id_type: person.id_type,
             subject_type: person.subject_type,
@@ -111,7 +155,6 @@ impl ChunkBuilder {
                 .map(|(token, id_type, number)| (*token, *id_type, append(&mut chunk.text, number))),
         };
         chunk.rows.push(row);
-        true
     }
 
     pub fn is_full(&self) -> bool {
@@ -119,7 +162,8 @@ impl ChunkBuilder {
     }
 
     pub fn take(&mut self) -> Option<Chunk> {
-        (!self.0.rows.is_empty()).then(|| std::mem::take(&mut self.0))
+        let empty = Chunk::new(self.0.fields);
+        (!self.0.rows.is_empty()).then(|| std::mem::replace(&mut self.0, empty))
     }
 }
 
@@ -191,7 +235,7 @@ impl Chunk {
         keys: &Keyring,
     ) -> Result<(Vec<u8>, Contradicted)> {
         let mut tuple =
-            TupleWriter { bytes: Vec::with_capacity(self.accounts.bytes.len() + self.rows.len() * 200) };
+            TupleWriter { bytes: Vec::with_capacity(self.records.bytes.len() + self.rows.len() * 200) };
         let mut contradicted = Contradicted::default();
         for row in &self.rows {
             let found = known.subjects.get(row.token.as_slice()).copied();
@@ -203,9 +247,9 @@ impl Chunk {
             if row.primary_holder && bound.is_some_and(|holder| *holder != subject) {
                 contradicted.holders.set(row.record_no);
             }
-            tuple.tuple(staging::FIELDS);
+            tuple.tuple(self.fields);
             tuple.uuid(subject.0);
-            tuple.bytes.extend_from_slice(&self.accounts.bytes[row.account.clone()]);
+            tuple.bytes.extend_from_slice(&self.records.bytes[row.record.clone()]);
             self.write_person(&mut tuple, row, found.is_none(), subject, keys)?;
             if !self.write_secondary(&mut tuple, row, subject, known, keys)? {
                 contradicted.identities.set(row.record_no);
@@ -267,7 +311,7 @@ impl Chunk {
     /// work, and nothing of a name leaves it but a keyed hash.
     pub fn contradicting_names(&self, known: &Known, keys: &Keyring) -> Result<Vec<Contradiction>> {
         let mut found = Vec::new();
-        for row in &self.rows {
+        for row in self.rows.iter().filter(|row| !row.account_ref.is_empty()) {
             let Some(subject) = known.subjects.get(row.token.as_slice()) else { continue };
             let Some(sealed) = known.names.get(subject) else { continue };
             let place = Aad { table: "subjects", column: "sealed_name", owner: subject.0.as_bytes() };

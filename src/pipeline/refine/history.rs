@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::stage::Stage;
 use crate::db::batches::Batch;
 use crate::db::history::{self as store, Encounter};
-use crate::domain::contract::{Mode, Terms};
+use crate::domain::contract::{Dataset, Mode, Terms};
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
 use crate::domain::rules::RulePolicy;
@@ -28,6 +28,9 @@ pub async fn compare(
     ledger: &mut Ledger,
     stage: &mut Stage,
 ) -> Result<()> {
+    if batch.dataset != Dataset::AccountSnapshot {
+        return Ok(());
+    }
     let replaces = batch.mode == Mode::Replace || batch.envelope.replaces.is_some();
     let context = HistoryContext { terms, replaces, sends_events: false };
     let mut walk = Walk::new(context, policy);

@@ -142,7 +142,7 @@ async fn take_out(
         if findings.is_empty() {
             ledger.repeat_staged(record_no);
         } else {
-            rejects.line(&ledger.reject_staged(record_no, row.account_ref, &findings)).await?;
+            rejects.line(&ledger.reject_staged(record_no, Some(row.account_ref), &findings)).await?;
         }
     }
     Ok(())

@@ -16,6 +16,8 @@ pub struct Ledger {
     pub rejected_by_identity: u64,
     /// Records that repeat another one of the batch.
     pub duplicate: u64,
+    /// Good records that wait for something else to appear (E002).
+    pub parked: u64,
     pub tally: Tally,
     /// Records with a warning.
     warned: Marks,
@@ -30,24 +32,47 @@ impl Ledger {
 
     /// A record that stays, with its findings. They are in the tally already.
     pub fn keep(&mut self, record_no: u64, findings: &[Finding]) {
-        if !findings.is_empty() {
+        if findings.iter().any(|finding| finding.severity == Severity::Warning) {
             self.warned.set(record_no);
         }
     }
 
     /// A staged record that only a later stage could reject; the line that says so.
-    pub fn reject_staged(&mut self, record_no: u64, account_ref: String, findings: &[Finding]) -> RejectLine {
-        self.tally.record(findings, |finding| late_sample(record_no, Some(&account_ref), finding));
+    pub fn reject_staged(
+        &mut self,
+        record_no: u64,
+        account_ref: Option<String>,
+        findings: &[Finding],
+    ) -> RejectLine {
+        self.mention(record_no, account_ref.as_ref(), findings);
         self.reject(findings);
         self.warned.clear(record_no);
         let findings = findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
-        RejectLine { record_no, account_ref: Some(account_ref), findings }
+        RejectLine { record_no, account_ref, findings }
     }
 
     /// A staged record that repeats another one.
     pub fn repeat_staged(&mut self, record_no: u64) {
         self.duplicate += 1;
         self.warned.clear(record_no);
+    }
+
+    /// A staged record that stays, with what a later stage found of it.
+    pub fn keep_staged(&mut self, record_no: u64, account_ref: Option<&String>, findings: &[Finding]) {
+        self.mention(record_no, account_ref, findings);
+        self.keep(record_no, findings);
+    }
+
+    /// A staged record that waits; what it is warned of counts when it is accepted.
+    pub fn park_staged(&mut self, record_no: u64, account_ref: Option<&String>, findings: &[Finding]) {
+        self.mention(record_no, account_ref, findings);
+        self.parked += 1;
+        self.warned.clear(record_no);
+    }
+
+    /// Counts findings about a record whose fate is decided elsewhere.
+    pub fn mention(&mut self, record_no: u64, account_ref: Option<&String>, findings: &[Finding]) {
+        self.tally.record(findings, |finding| late_sample(record_no, account_ref, finding));
     }
 
     /// Findings about staged records that stay; `account_ref` is asked for the few that are shown.
@@ -63,6 +88,11 @@ impl Ledger {
     /// Records with a warning that were not rejected.
     pub fn warned(&self) -> u64 {
         self.warned.count()
+    }
+
+    /// The same, a bit each.
+    pub fn warned_bits(&self) -> Vec<u8> {
+        self.warned.to_bits(self.received)
     }
 }
 
@@ -90,7 +120,7 @@ mod tests {
         ledger.repeat_staged(3);
         let line = ledger.reject_staged(
             4,
-            "ACC-4".into(),
+            Some("ACC-4".into()),
             &[Finding::whole(Code::S003), Finding::whole(Code::I015)],
         );
         assert_eq!((line.record_no, line.findings.len()), (4, 2));

@@ -1,21 +1,26 @@
 //! Refining a batch: read, judge, stage, reach a verdict, publish. One call is one attempt under one lease.
 //!
 //! `judge` is the blocking half (decode and rules), `stage` the half that talks to Postgres, and both run
-//! at once, a chunk apart. `verdict` decides; `publish` is transaction C.
+//! at once, a chunk apart. `verdict` decides; `publish` is transaction C. What differs between datasets is in
+//! `snapshots`, `events` and `applications`.
 
+mod applications;
 mod book;
 mod chunk;
+mod events;
 mod history;
 mod imputed;
 mod judge;
 mod late;
 mod ledger;
 mod mask;
+mod posting;
 mod publish;
 mod quality;
 mod quarantine;
 mod rejects;
 pub mod shadow;
+mod snapshots;
 mod spill;
 mod stage;
 mod supersede;
@@ -28,11 +33,17 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+pub(in crate::pipeline) use posting::Accounts;
 pub use rejects::{RejectFinding, RejectLine};
+pub(in crate::pipeline) use supersede::{restore_in_tx, withdraw_in_tx};
 pub use tally::Sample;
+pub(in crate::pipeline) use tally::Tally;
 pub use totals::Totals;
 
+use applications::Applications;
+use events::Events;
 use judge::{Judge, Output, Reading};
+use snapshots::Snapshots;
 use stage::Stage;
 
 use crate::app::App;
@@ -40,7 +51,7 @@ use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::Lease;
 use crate::db::{contributors, jobs};
 use crate::domain::batch::State;
-use crate::domain::contract::Terms;
+use crate::domain::contract::{Dataset, Terms};
 use crate::error::{Error, Result};
 use crate::pipeline::decode::{Fault, Feed};
 
@@ -110,14 +121,23 @@ async fn read_and_stage(
     let judge = {
         let (app, batch, terms) = (Arc::clone(app), Arc::clone(batch), Arc::clone(terms));
         tokio::task::spawn_blocking(move || {
-            let judge = Judge::new(&batch, &terms, &app.keys, &send_output, &app.config.temp_dir);
-            judge.read(contract, feed, &app.config.limits)
+            let judge = Judge::new(&batch, &terms, &app.keys, &send_output);
+            let limits = &app.config.limits;
+            match batch.dataset {
+                Dataset::AccountSnapshot => {
+                    let records = Snapshots::new(&batch, &terms, &app.keys, &app.config.temp_dir);
+                    judge.read(contract, records, feed, limits)
+                }
+                Dataset::RepaymentEvent => judge.read(contract, Events::new(&batch), feed, limits),
+                Dataset::Application => judge.read(contract, Applications::new(&batch), feed, limits),
+            }
         })
     };
     let staged = async {
         while let Some(output) = output.recv().await {
             match output {
                 Output::Chunk(chunk) => stage.chunk(chunk).await?,
+                Output::Events(chunk) => events::stage(stage, chunk).await?,
                 Output::Rejects(frame) => stage.rejects.write(&frame).await?,
             }
         }

@@ -11,10 +11,15 @@ use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
-use crate::db::{batch_findings, identity_reviews, journal, lineage, overrides, precedents, scorecard};
+use crate::db::{
+    applications, batch_findings, events, identity_reviews, journal, lineage, overlay, overrides,
+    parked_events, precedents, scorecard, subjects,
+};
 use crate::domain::batch::State;
+use crate::domain::contract::Dataset;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
+use crate::pipeline::parking;
 
 /// Writes the verdict. If the answer to COMMIT is lost, the next attempt finds the batch settled.
 pub async fn settle(
@@ -33,7 +38,8 @@ pub async fn settle(
     jobs::fence_in_tx(&mut tx, lease).await?;
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
     if judgement.state == State::Published && !batch.envelope.dry_run {
-        merge_in_tx(&mut tx, batch, &contract, Step { at: now, actor: "worker", reason: None }).await?;
+        let step = Step { at: now, actor: "worker", reason: None };
+        publish_in_tx(&mut tx, batch, &judgement, &contract, step).await?;
         if let Some(book) = &judgement.book {
             precedents::set_book_in_tx(&mut tx, batch.id, book).await?;
         }
@@ -74,8 +80,14 @@ pub async fn settle(
     Ok(())
 }
 
-/// The persons, the journal, and what it adds up to.
-async fn merge_in_tx(tx: &mut PgConnection, batch: &Batch, contract: &str, step: Step<'_>) -> Result<()> {
+/// Gives the batch its place among all publications, takes what it replaces out of the way, and enters its records.
+async fn publish_in_tx(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    judgement: &Judgement,
+    contract: &str,
+    step: Step<'_>,
+) -> Result<()> {
     let origin = Origin {
         contributor_id: batch.contributor_id,
         batch_id: batch.id,
@@ -84,17 +96,45 @@ async fn merge_in_tx(tx: &mut PgConnection, batch: &Batch, contract: &str, step:
         publication_no: journal::next_publication(&mut *tx).await?,
         contract,
     };
-    serving::merge_subjects_in_tx(tx).await?;
+    match batch.dataset {
+        Dataset::AccountSnapshot => {
+            merge_in_tx(tx, batch, &origin, step).await?;
+            parking::accept_in_tx(tx, &origin, &judgement.policy).await?;
+        }
+        Dataset::RepaymentEvent => {
+            // First, so that the names of the events that go are free.
+            supersede::supersede_in_tx(tx, batch, step).await?;
+            events::record_staged_in_tx(tx, &origin).await?;
+            parked_events::park_staged_in_tx(tx, &origin, origin.known_from + parking::TIME).await?;
+            overlay::of_staged_events_in_tx(tx, batch.contributor_id).await?;
+        }
+        Dataset::Application => {
+            supersede::supersede_in_tx(tx, batch, step).await?;
+            subjects::merge_applicants_in_tx(tx).await?;
+            applications::record_staged_in_tx(tx, &origin, &judgement.warned).await?;
+        }
+    }
+    journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
+}
+
+/// The persons, the journal, and what it adds up to.
+async fn merge_in_tx(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    origin: &Origin<'_>,
+    step: Step<'_>,
+) -> Result<()> {
+    subjects::merge_holders_in_tx(tx).await?;
     identity_reviews::open_staged_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
-    journal::record_staged_in_tx(tx, &origin).await?;
+    journal::record_staged_in_tx(tx, origin).await?;
     if supersede::supersede_in_tx(tx, batch, step).await? {
         // What the replaced batch brought may be gone with it: nothing can be added to the accounts as they are.
         journal::touch_batch_in_tx(tx, batch.id).await?;
-        journal::refold_in_tx(tx, batch.contributor_id, Some(&origin)).await?;
+        journal::refold_in_tx(tx, batch.contributor_id, Some(origin)).await
     } else {
-        serving::merge_accounts_in_tx(tx, &origin).await?;
+        serving::merge_accounts_in_tx(tx, origin).await?;
+        overlay::of_staged_accounts_in_tx(tx, batch.contributor_id).await
     }
-    journal::number_batch_in_tx(tx, origin.batch_id, origin.publication_no).await
 }
 
 /// A good verdict passes through `accepted`, so that the history shows both steps.
@@ -134,8 +174,15 @@ async fn record_lineage(
         }
     }
     if judgement.state == State::Published && !batch.envelope.dry_run {
-        edges.push(("bronze_object", batch.object_key.as_str(), "journal", "account_snapshots"));
-        edges.push(("journal", "account_snapshots", "serving_store", "accounts"));
+        let journal = match batch.dataset {
+            Dataset::AccountSnapshot => "account_snapshots",
+            Dataset::RepaymentEvent => "repayment_events",
+            Dataset::Application => "applications",
+        };
+        edges.push(("bronze_object", batch.object_key.as_str(), "journal", journal));
+        if batch.dataset != Dataset::Application {
+            edges.push(("journal", journal, "serving_store", "accounts"));
+        }
     }
     lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await
 }

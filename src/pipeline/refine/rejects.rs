@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mask;
 use crate::app::App;
+use crate::domain::contract::Field;
 use crate::domain::contract::row::Row;
-use crate::domain::contract::{AccountSnapshot, Field};
 use crate::domain::finding::Finding;
 use crate::error::{Error, Result};
 use crate::store::{StorageKey, Upload};
@@ -51,10 +51,11 @@ impl RejectFinding {
     }
 }
 
-/// The account reference, unless it breaks its own rule: then it may be anything and is not repeated.
-pub fn shown_ref(record: &AccountSnapshot<'_>, findings: &[Finding]) -> Option<String> {
-    let broken = findings.iter().any(|finding| finding.rejects() && finding.field == Some(Field::AccountRef));
-    record.account_ref.filter(|_| !broken).map(str::to_owned)
+/// The reference that a record is known by, unless it breaks its own rule: then it may be anything and is not repeated.
+pub fn shown_ref(reference: Option<&str>, findings: &[Finding]) -> Option<String> {
+    let is_reference = |field| matches!(field, Field::AccountRef | Field::ApplicationRef);
+    let broken = findings.iter().any(|finding| finding.rejects() && finding.field.is_some_and(is_reference));
+    reference.filter(|_| !broken).map(str::to_owned)
 }
 
 /// Gathers lines and packs them into zstd frames.

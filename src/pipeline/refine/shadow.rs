@@ -16,15 +16,16 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch};
 use crate::db::jobs::{self, Lease};
-use crate::db::serving::{self, Origin};
+use crate::db::serving::Origin;
 use crate::db::shadows::{self, Judged, Outcome, Shadow};
 use crate::db::{
     batch_findings, contributors, identity_reviews, journal, lineage, overrides, precedents, scorecard,
-    transitions,
+    subjects, transitions,
 };
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
+use crate::pipeline::parking;
 
 /// Judges the batch of a queued shadow and leaves what would change. A shadow that is judged already only has its job
 /// completed.
@@ -161,11 +162,12 @@ async fn apply(app: &Arc<App>, lease: &Lease, shadow: &Shadow, again: Again) -> 
         publication_no: journal::next_publication(&mut *tx).await?,
         contract: &contract,
     };
-    serving::merge_subjects_in_tx(&mut tx).await?;
+    subjects::merge_holders_in_tx(&mut tx).await?;
     identity_reviews::open_staged_in_tx(&mut tx, batch.contributor_id, batch.id, now).await?;
     shadows::record_versions_in_tx(&mut tx, &origin, published).await?;
     journal::touch_batch_in_tx(&mut tx, batch.id).await?;
     journal::refold_in_tx(&mut tx, batch.contributor_id, None).await?;
+    parking::accept_in_tx(&mut tx, &origin, &judgement.policy).await?;
     write_verdict_in_tx(&mut tx, &batch, &judgement, rejects_key.as_deref(), now).await?;
     tell_in_tx(&mut tx, &batch, shadow, now).await?;
     shadows::set_promoted_in_tx(&mut tx, shadow.shadow_id, origin.publication_no).await?;

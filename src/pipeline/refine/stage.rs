@@ -11,18 +11,24 @@ use super::chunk::{Chunk, Contradicted, Known, SubjectNames};
 use super::rejects::RejectFile;
 use crate::app::App;
 use crate::db::batches::Batch;
+use crate::db::copy::copy_in;
 use crate::db::identity_reviews::Contradiction;
 use crate::db::jobs::Lease;
-use crate::db::{copy, erasure_tombstones, identity_reviews, journal, serving, staging};
+use crate::db::{
+    erasure_tombstones, identity_reviews, journal, serving, staged_applications, staged_events, staging,
+};
+use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
 use crate::store::StorageKey;
 
 /// One attempt's staging area.
 pub struct Stage {
-    app: Arc<App>,
+    pub app: Arc<App>,
     /// The connection that owns the temporary table; transaction C runs on it.
     pub connection: PoolConnection<Postgres>,
+    /// How the dataset's records are staged.
+    copy: &'static str,
     pub contributor_id: ContributorId,
     names: Arc<SubjectNames>,
     pub rejects: RejectFile,
@@ -64,9 +70,21 @@ impl Stage {
         staging::prepare(&mut connection).await?;
         identity_reviews::prepare(&mut connection).await?;
         let has_accounts = serving::has_accounts(&mut *connection, batch.contributor_id).await?;
+        let copy = match batch.dataset {
+            Dataset::AccountSnapshot => staging::COPY,
+            Dataset::RepaymentEvent => {
+                staged_events::prepare(&mut connection).await?;
+                staged_events::COPY
+            }
+            Dataset::Application => {
+                staged_applications::prepare(&mut connection).await?;
+                staged_applications::COPY
+            }
+        };
         Ok(Stage {
             app: Arc::clone(app),
             connection,
+            copy,
             contributor_id: batch.contributor_id,
             names: Arc::new(SubjectNames::new()),
             rejects: RejectFile::new(app, rejects_key(batch, lease)),
@@ -87,11 +105,7 @@ impl Stage {
         let encoded = encoded.await.map_err(|error| Error::Internal(error.to_string()))?;
         let ((tuples, contradicted), names_apart) = encoded?;
         self.contradicted.add_all(&contradicted);
-        let mut copy = self.connection.copy_in_raw(staging::COPY).await?;
-        copy.send(copy::HEADER).await?;
-        copy.send(tuples).await?;
-        copy.send(copy::TRAILER).await?;
-        copy.finish().await?;
+        copy_in(&mut self.connection, self.copy, tuples).await?;
         self.names_apart(&names_apart).await
     }
 

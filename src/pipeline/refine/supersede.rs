@@ -1,13 +1,15 @@
 //! A batch in another one's place: what was published is superseded, what still waits is cancelled.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
-use crate::db::{journal, lineage, replacements};
+use crate::db::{applications, events, journal, lineage, overlay, replacements};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
+use crate::ids::{BatchId, ContributorId};
 
 /// Takes out of the way what the batch replaces, in the transaction that publishes it. `true` when something that was
 /// published no longer counts: its accounts are touched and have to be folded anew.
@@ -35,11 +37,32 @@ pub async fn supersede_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_
         if to == State::Superseded {
             published = true;
             journal::touch_batch_in_tx(tx, replaced.batch_id).await?;
+            withdraw_in_tx(tx, batch.contributor_id, replaced.batch_id, step.at).await?;
         }
         tell_in_tx(tx, batch, &replaced.batch_id.to_string(), (from, to), step).await?;
         metrics::counter!("etr_batches_settled_total", "state" => to.as_str()).increment(1);
     }
     Ok(published)
+}
+
+/// Takes the events and applications of a batch that no longer counts out of what counts; doing it again changes
+/// nothing. Snapshots count by the state of their batch: their accounts are folded anew instead.
+pub async fn withdraw_in_tx(
+    tx: &mut PgConnection,
+    contributor: ContributorId,
+    batch: BatchId,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    applications::withdraw_in_tx(tx, batch, at).await?;
+    let account_refs = events::withdraw_in_tx(tx, batch, at).await?;
+    overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
+}
+
+/// The opposite, for a batch that counts again because what replaced it was recalled.
+pub async fn restore_in_tx(tx: &mut PgConnection, contributor: ContributorId, batch: BatchId) -> Result<()> {
+    applications::restore_in_tx(tx, batch).await?;
+    let account_refs = events::restore_in_tx(tx, batch).await?;
+    overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
 }
 
 async fn tell_in_tx(

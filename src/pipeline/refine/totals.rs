@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::contract::{AccountSnapshot, AccountStatus, Field};
+use crate::domain::contract::{AccountSnapshot, AccountStatus, Application, Field, RepaymentEvent};
 use crate::domain::money::Sen;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,10 @@ pub struct Totals {
     pub sum_outstanding: i128,
     /// Sen.
     pub sum_overdue: i128,
+    /// Sen: of events their amounts, of applications what they ask for.
+    pub sum_amount: i128,
+    /// Payments of an instalment after the day it was due.
+    pub payments_late: u64,
     counts: [u64; 7],
 }
 
@@ -29,6 +33,15 @@ impl Totals {
         if let Some(status) = record.status {
             self.counts[status as usize] += 1;
         }
+    }
+
+    pub fn add_event(&mut self, event: &RepaymentEvent<'_>) {
+        self.sum_amount += event.amount.map_or(0, |sen| i128::from(sen.0));
+        self.payments_late += u64::from(event.days_late().is_some_and(|days| days > 0));
+    }
+
+    pub fn add_application(&mut self, application: &Application<'_>) {
+        self.sum_amount += application.amount_requested.map_or(0, |sen| i128::from(sen.0));
     }
 
     pub fn count_by_status(&self) -> BTreeMap<AccountStatus, u64> {

@@ -4,20 +4,21 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use super::judge::Reading;
-use super::late;
+use super::ledger::Ledger;
+use super::snapshots::Rows;
 use super::stage::Stage;
 use super::tally::Sample;
-use super::{book, history, timed};
+use super::{applications, book, events, history, late, timed};
 use crate::db::batch_findings::RuleCount;
 use crate::db::batches::Batch;
 use crate::db::obligations;
 use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
-use crate::domain::contract::{MoneyUnit, Terms};
+use crate::domain::contract::{Dataset, MoneyUnit, Terms};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
-use crate::domain::rules::{BookFacts, Declared, FileFacts, check_file};
-use crate::error::Result;
+use crate::domain::rules::{BookFacts, Declared, FileFacts, RulePolicy, check_file};
+use crate::error::{Error, Result};
 
 /// What transaction C writes.
 #[derive(Debug)]
@@ -29,6 +30,10 @@ pub struct Judgement {
     /// What a whole book adds up to.
     pub book: Option<BookFacts>,
     pub reason: Option<String>,
+    /// The records with a warning, a bit each.
+    pub warned: Vec<u8>,
+    /// How mild the rules were.
+    pub policy: RulePolicy,
     /// Under which overrides and with how many constants.
     pub leniency: Leniency,
     /// What the scorecard counts.
@@ -37,10 +42,18 @@ pub struct Judgement {
 
 /// Ends the reading of a batch: what the whole file shows, and what follows.
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
-    let Reading { mut ledger, totals, money, concentration, row_set, imputed, quality, file_fault } = reading;
+    let Reading { mut ledger, totals, money, rows, imputed, quality, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
-    let most_snapshots = row_set.most_snapshots;
-    late::settle(row_set, &policy, &mut ledger, stage).await?;
+    let (mut fullest, mut most_snapshots) = (Vec::new(), 0);
+    match (batch.dataset, rows) {
+        (Dataset::RepaymentEvent, _) => events::settle(batch, &policy, &mut ledger, stage).await?,
+        (Dataset::Application, _) => applications::settle(batch, &policy, &mut ledger, stage).await?,
+        (Dataset::AccountSnapshot, Some(Rows { row_set, concentration })) => {
+            (fullest, most_snapshots) = (concentration.fullest(), row_set.most_snapshots);
+            late::settle(row_set, &policy, &mut ledger, stage).await?;
+        }
+        (Dataset::AccountSnapshot, None) => return Err(Error::Internal("a book was read as none".into())),
+    }
     let comparison = match file_fault {
         Some(_) => book::Comparison::default(),
         None => {
@@ -59,10 +72,10 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         duplicate: ledger.duplicate,
         sum_outstanding: totals.sum_outstanding,
         sum_overdue: totals.sum_overdue,
-        sum_amount: 0,
+        sum_amount: totals.sum_amount,
         count_by_status: totals.count_by_status(),
         due_on: due_on(batch, stage).await?,
-        fullest: concentration.fullest(),
+        fullest,
         // Where a unit was declared, the forms say nothing.
         money_forms_mixed: batch.envelope.money_unit() == MoneyUnit::ByDecimalPoint && money.is_mixed(),
     };
@@ -89,30 +102,33 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     };
     Ok(Judgement {
         state,
-        counts: count(&facts, state, ledger.warned()),
+        counts: count(&facts, state, &ledger),
         findings: ledger.tally.counts(),
-        totals: report_totals(batch, &facts),
+        totals: report_totals(batch, &facts, totals.payments_late),
+        warned: ledger.warned_bits(),
         book: comparison.book,
         reason: reason(&file_findings),
         leniency: Leniency {
             softened: (!policy.softened().is_empty()).then(|| json!(policy.softened())),
             imputed: imputed.to_json(),
         },
+        policy,
         quality: json!(quality),
     })
 }
 
-/// Conservation: good records of a batch that is not published are `unprocessed`, never rejected.
-fn count(facts: &FileFacts, state: State, warned: u64) -> Counts {
+/// Conservation: good records of a batch that is not published are `unprocessed`, never rejected, and so are those that
+/// wait for something else to appear.
+fn count(facts: &FileFacts, state: State, ledger: &Ledger) -> Counts {
     let good = facts.received.saturating_sub(facts.rejected + facts.duplicate) as i64;
-    let published = state == State::Published;
+    let accepted = if state == State::Published { good - ledger.parked as i64 } else { 0 };
     Counts {
         received: facts.received as i64,
-        accepted: if published { good } else { 0 },
+        accepted,
         rejected: facts.rejected as i64,
         duplicate: facts.duplicate as i64,
-        unprocessed: if published { 0 } else { good },
-        warned: if published { warned as i64 } else { 0 },
+        unprocessed: good - accepted,
+        warned: if state == State::Published { ledger.warned() as i64 } else { 0 },
     }
 }
 
@@ -127,9 +143,20 @@ fn received_on(batch: &Batch) -> NaiveDate {
     dates::business_date(batch.received_at.unwrap_or(batch.created_at))
 }
 
-/// Declared beside recomputed, as the report shows them. Sums are sen.
-fn report_totals(batch: &Batch, facts: &FileFacts) -> serde_json::Value {
+/// Declared beside recomputed, as the report shows them: what the dataset has. Sums are sen.
+fn report_totals(batch: &Batch, facts: &FileFacts, payments_late: u64) -> serde_json::Value {
     let envelope = &batch.envelope;
+    if batch.dataset != Dataset::AccountSnapshot {
+        let mut recomputed = json!({
+            "record_count": facts.received, "sum_amount_sen": i64::try_from(facts.sum_amount).ok(),
+        });
+        if batch.dataset == Dataset::RepaymentEvent {
+            recomputed["payments_late"] = json!(payments_late);
+        }
+        let declared =
+            json!({ "record_count": envelope.record_count, "sum_amount_sen": envelope.sum_amount });
+        return json!({ "declared": declared, "recomputed": recomputed });
+    }
     json!({
         "declared": {
             "record_count": envelope.record_count,

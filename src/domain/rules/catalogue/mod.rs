@@ -27,7 +27,7 @@ pub use view::{RuleView, Text};
 
 /// The version of the rules as a whole. Every verdict names it; it changes with any rule that could change
 /// a verdict.
-pub const RULES_VERSION: &str = "2026.11.2";
+pub const RULES_VERSION: &str = "2026.11.3";
 
 /// The day from which the rules of the first rule set speak.
 const LAUNCH: NaiveDate = match NaiveDate::from_ymd_opt(2026, 11, 24) {

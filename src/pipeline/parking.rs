@@ -1,0 +1,170 @@
+//! Events that wait for their account (E002): accepted when a snapshot brings it, rejected when their time is over.
+//!
+//! Either way the event leaves `parked_events`, and its batch counts it as accepted or rejected instead of
+//! unprocessed, in one transaction that holds the contributor's lane: whoever comes second finds nothing left to do.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::refine::{Accounts, RejectFinding, RejectLine, Sample, Tally};
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::db::parked_events::{self, Keys, ParkedEvent};
+use crate::db::rejected_records::{self, Origin as RejectOrigin};
+use crate::db::serving::Origin;
+use crate::db::{jobs, overlay};
+use crate::domain::contract::{Dataset, Field};
+use crate::domain::finding::{Finding, Severity};
+use crate::domain::rules::{Code, RulePolicy};
+use crate::error::{Error, Result};
+use crate::ids::{BatchId, ContributorId};
+
+/// How long an event waits for its account.
+pub const TIME: TimeDelta = TimeDelta::days(7);
+
+/// Events that are decided about together.
+const PORTION: i64 = 4096;
+
+/// Accepts the parked events whose accounts exist now, as part of the transaction that published them; those that
+/// their account refuses are rejected.
+pub async fn accept_in_tx(tx: &mut PgConnection, origin: &Origin<'_>, policy: &RulePolicy) -> Result<()> {
+    loop {
+        let parked = parked_events::lock_with_account(tx, origin.contributor_id, PORTION).await?;
+        if parked.is_empty() {
+            return Ok(());
+        }
+        let mut accounts = Accounts::new(origin.contributor_id, Vec::new());
+        accounts.load(tx, parked.iter().map(|parked| &parked.event)).await?;
+        let (mut accepted, mut refused) = (Keys::default(), Keys::default());
+        let mut outcomes = Outcomes::default();
+        for event in &parked {
+            let findings = accounts.judge(&event.event, policy)?;
+            let findings = findings.ok_or_else(|| Error::Internal("an account came and went".into()))?;
+            let stays = !findings.iter().any(Finding::rejects);
+            if stays { &mut accepted } else { &mut refused }.push(event);
+            outcomes.add(event, stays, &findings)?;
+        }
+        let (number, at) = (origin.publication_no, origin.known_from);
+        parked_events::accept_in_tx(tx, &accepted, number, at, origin.rules_version).await?;
+        parked_events::remove_in_tx(tx, &refused).await?;
+        outcomes.write_in_tx(tx, origin.contributor_id, "batch.events_unparked", at).await?;
+        let mut refs: Vec<String> = parked.into_iter().map(|parked| parked.event.account_ref).collect();
+        refs.dedup();
+        overlay::of_accounts_in_tx(tx, origin.contributor_id, &refs).await?;
+    }
+}
+
+/// Rejects what has waited too long; says how many events. A function of the schedule.
+pub async fn reject_expired(app: &App) -> Result<u64> {
+    let now = app.clock.now();
+    let mut rejected = 0;
+    for contributor in parked_events::contributors_with_expired(&app.db.system, now).await? {
+        loop {
+            let some = reject_portion(app, contributor, now).await?;
+            rejected += some;
+            if some == 0 {
+                break;
+            }
+        }
+    }
+    Ok(rejected)
+}
+
+async fn reject_portion(app: &App, contributor: ContributorId, now: DateTime<Utc>) -> Result<u64> {
+    let mut tx = app.db.system.begin().await?;
+    jobs::wait_for_lane_in_tx(&mut tx, contributor).await?;
+    let expired = parked_events::lock_expired(&mut tx, contributor, now, PORTION).await?;
+    let (mut keys, mut outcomes) = (Keys::default(), Outcomes::default());
+    let too_late = Finding {
+        severity: Severity::Reject,
+        ..Finding::at(Code::E002, Field::AccountRef).with_detail("the account did not appear within 7 days")
+    };
+    for event in &expired {
+        keys.push(event);
+        outcomes.add(event, false, std::slice::from_ref(&too_late))?;
+    }
+    parked_events::remove_in_tx(&mut tx, &keys).await?;
+    outcomes.write_in_tx(&mut tx, contributor, "batch.events_expired", now).await?;
+    tx.commit().await?;
+    Ok(expired.len() as u64)
+}
+
+/// What became of parked events, by the batch that they came in.
+#[derive(Default)]
+struct Outcomes(BTreeMap<BatchId, Outcome>);
+
+struct Outcome {
+    period_end: NaiveDate,
+    accepted: i64,
+    rejected: i64,
+    tally: Tally,
+    lines: Vec<serde_json::Value>,
+}
+
+impl Outcomes {
+    fn add(&mut self, parked: &ParkedEvent, stays: bool, findings: &[Finding]) -> Result<()> {
+        let outcome = self.0.entry(parked.batch_id).or_insert_with(|| Outcome {
+            period_end: parked.period_end,
+            accepted: 0,
+            rejected: 0,
+            tally: Tally::default(),
+            lines: Vec::new(),
+        });
+        let (record_no, account_ref) =
+            (parked.event.record_no as u64, Some(parked.event.account_ref.clone()));
+        outcome.tally.record(findings, |finding| Sample {
+            record_no: Some(record_no),
+            account_ref: account_ref.clone(),
+            ..Sample::of_file(finding)
+        });
+        if stays {
+            outcome.accepted += 1;
+        } else {
+            outcome.rejected += 1;
+            let findings = findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
+            let line = RejectLine { record_no, account_ref, findings };
+            outcome
+                .lines
+                .push(serde_json::to_value(line).map_err(|error| Error::Internal(error.to_string()))?);
+        }
+        Ok(())
+    }
+
+    /// Moves the counts, adds the findings and the rejected records, and says so in the audit.
+    async fn write_in_tx(
+        self,
+        tx: &mut PgConnection,
+        contributor: ContributorId,
+        action: &str,
+        at: DateTime<Utc>,
+    ) -> Result<()> {
+        for (batch, outcome) in self.0 {
+            let Outcome { accepted, rejected, .. } = outcome;
+            parked_events::move_counts_in_tx(tx, batch, accepted, rejected).await?;
+            parked_events::add_findings_in_tx(tx, batch, contributor, &outcome.tally.counts()).await?;
+            let origin = RejectOrigin {
+                batch_id: batch,
+                contributor_id: contributor,
+                dataset: Dataset::RepaymentEvent,
+                period_end: outcome.period_end,
+                at,
+            };
+            rejected_records::append_in_tx(tx, &origin, &outcome.lines).await?;
+            let entry = Entry {
+                at,
+                actor_client: None,
+                actor: "worker",
+                action,
+                object_kind: "batch",
+                object_id: &batch.to_string(),
+                outcome: "done",
+                detail: json!({ "accepted": accepted, "rejected": rejected }),
+            };
+            audit::record(&mut *tx, &entry).await?;
+        }
+        Ok(())
+    }
+}

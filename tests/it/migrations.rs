@@ -84,6 +84,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_630,
         "508bc91cc27488cff76a4a0c64230048edf0712c8110b9eb4a0f41cf8d0128deee12af57ba49c5a258a5c9b42bdae0bb",
     ),
+    (
+        20_261_125_000_640,
+        "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

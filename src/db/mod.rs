@@ -21,6 +21,7 @@ pub mod constants;
 pub mod contracts;
 pub mod contributors;
 pub mod copy;
+pub mod corrections;
 pub mod dead_letters;
 pub mod delistings;
 pub mod erasure_tombstones;

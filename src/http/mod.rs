@@ -6,6 +6,7 @@ mod calendar;
 mod catalogue;
 mod connection;
 mod contracts;
+mod corrections;
 mod dates;
 mod docs;
 mod examples;
@@ -93,6 +94,8 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(listings::list_listings))
         .scoped(Scope::BatchesWrite, routes!(listings::delist_account))
         .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
+        .scoped(Scope::BatchesWrite, routes!(corrections::create_correction))
+        .scoped(Scope::BatchesRead, routes!(corrections::list_corrections))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
@@ -132,6 +135,9 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(calendar::find_reporting, calendar::put_reporting))
         .scoped(Scope::Admin, routes!(operations::identity_reviews::list_identity_reviews))
         .scoped(Scope::Admin, routes!(operations::identity_reviews::resolve_identity_review))
+        .scoped(Scope::Admin, routes!(operations::corrections::list_all_corrections))
+        .scoped(Scope::Admin, routes!(operations::corrections::approve_correction))
+        .scoped(Scope::Admin, routes!(operations::corrections::refuse_correction))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

@@ -24,6 +24,7 @@
 //! | tx C | everything | nobody needs to |
 
 pub mod accept;
+pub mod corrections;
 pub mod decode;
 pub mod erasure;
 pub mod fixes;

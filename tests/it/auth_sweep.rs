@@ -47,6 +47,7 @@ impl Operation {
             .replace("{name}", "sweep_abandoned_uploads")
             .replace("{obligation_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{case_id}", "00000000-0000-4000-8000-000000000000")
+            .replace("{correction_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{slug}", "sender")
     }
 }

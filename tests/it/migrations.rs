@@ -81,8 +81,12 @@ const SHIPPED: &[(i64, &str)] = &[
         "172d87dad4a71ad9eb0a9ed130f14fa2a8dd3235a1528af5851e0f8ec20e44b470fff4750987dd1770108b12a5c2bb72",
     ),
     (
+        20_261_125_000_620,
+        "47a78d8fb2acc01da6bef2af15763ce187e522954c16ff07a5fe9388761fe2261531817274bbdfbb7f1de149951d54ea",
+    ),
+    (
         20_261_125_000_630,
-        "508bc91cc27488cff76a4a0c64230048edf0712c8110b9eb4a0f41cf8d0128deee12af57ba49c5a258a5c9b42bdae0bb",
+        "b9f2f2b20a2c09ac25d89837ec17e20c9b44bce06d59ce58fddf7c83235e6e9788f6f3ce3f81b1971fc107bdecc4ad0d",
     ),
     (
         20_261_125_000_640,

@@ -80,6 +80,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("http/problem.rs", "a database error becomes a problem by way of Error"),
     ("ids.rs", "ids are columns"),
     ("jobs/wake.rs", "listens for notifications, which is a connection and no statement"),
+    ("pipeline/corrections.rs", "begins the transactions of corrections"),
     ("pipeline/fixes.rs", "takes part in transaction B"),
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
     ("pipeline/parking.rs", "takes part in transaction C"),

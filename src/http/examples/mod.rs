@@ -2,6 +2,7 @@
 //! every answer with its documented shape. The person is made up.
 
 pub mod contracts;
+pub mod corrections;
 pub mod operations;
 
 use serde_json::{Value, json};

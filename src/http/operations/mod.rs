@@ -4,6 +4,7 @@ mod agreements;
 pub mod batches;
 pub mod constants;
 pub mod contracts;
+pub mod corrections;
 pub mod erasure;
 pub mod identity_reviews;
 pub mod overrides;

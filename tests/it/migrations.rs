@@ -92,6 +92,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_630,
         "b9f2f2b20a2c09ac25d89837ec17e20c9b44bce06d59ce58fddf7c83235e6e9788f6f3ce3f81b1971fc107bdecc4ad0d",
     ),
+    (
+        20_261_125_000_640,
+        "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

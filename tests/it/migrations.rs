@@ -41,6 +41,10 @@ const SHIPPED: &[(i64, &str)] = &[
         "a4590f27b3a27cfb3af0fd6cf7bd038f46e289e640069b5a9525f8063e600135419f9299733b0f7ab518b6ea4dc5904a",
     ),
     (
+        20_261_125_000_130,
+        "9938bdcd032e1c2fdca4802634bc72730875e1bfc5bda7b3b3522dafc0354e20af0251709c162b0af4e7f48e97650028",
+    ),
+    (
         20_261_125_000_200,
         "dd961cbfb3bf27cd885b5f0288edef7a8d6e2cbb4d05b025872e6688665965721025ef4b5280d73839f5712e76a7c74d",
     ),
@@ -87,6 +91,10 @@ const SHIPPED: &[(i64, &str)] = &[
     (
         20_261_125_000_630,
         "b9f2f2b20a2c09ac25d89837ec17e20c9b44bce06d59ce58fddf7c83235e6e9788f6f3ce3f81b1971fc107bdecc4ad0d",
+    ),
+    (
+        20_261_125_000_640,
+        "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
     ),
 ];
 

@@ -76,9 +76,12 @@ pub async fn settle(
     audit::record(&mut *tx, &entry).await?;
     jobs::complete_in_tx(&mut tx, lease).await?;
     tx.commit().await?;
-    count_in_metrics(&judgement);
-    for state in replaced {
-        count_settled(state);
+    // What is rehearsed is no business of the bureau.
+    if !batch.envelope.dry_run {
+        count_in_metrics(&judgement);
+        for state in replaced {
+            count_settled(state);
+        }
     }
     app.wake.settled();
     Ok(())

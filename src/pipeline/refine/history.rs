@@ -14,17 +14,19 @@ use crate::db::batches::Batch;
 use crate::db::history::{self as store, Encounter};
 use crate::domain::contract::{Dataset, Mode, Terms};
 use crate::domain::finding::Finding;
-use crate::domain::marks::{Marked, Marks};
+use crate::domain::marks::Marked;
 use crate::domain::rules::RulePolicy;
 use crate::domain::rules::history::{Arriving, HistoryContext, Past, check_history};
 use crate::error::Result;
 
-/// Compares the staged rows with the past; counts what is found, and takes out of staging what is rejected.
+/// Compares the staged rows with the past; takes out of staging what is rejected, and counts what is found and what
+/// was found before (`standing`) about the rows that stay.
 pub async fn compare(
     batch: &Batch,
     terms: &Terms,
     policy: &RulePolicy,
     most_snapshots: u32,
+    standing: Vec<Marked>,
     ledger: &mut Ledger,
     stage: &mut Stage,
 ) -> Result<()> {
@@ -45,8 +47,8 @@ pub async fn compare(
     }
     drop(encounters);
     let (rejected, staying): (Vec<Marked>, Vec<Marked>) =
-        walk.found.into_iter().partition(|marked| marked.finding.rejects());
-    late::conclude(&rejected, &Marks::default(), &staying, ledger, stage).await
+        walk.found.into_iter().chain(standing).partition(|marked| marked.finding.rejects());
+    late::conclude(&rejected, staying, ledger, stage).await
 }
 
 /// One walk through the rows.

@@ -89,9 +89,13 @@ impl ContractDirectory {
     /// # Errors
     /// `Inconsistent` for a version that was never published.
     pub async fn contract(&self, dataset: Dataset, declared: &str) -> Result<&'static Contract> {
-        let versions = self.versions_of(dataset).await?;
-        let known = version::parse_version(declared).and_then(|version| versions.find(version));
-        known.and_then(|known| known.contract).ok_or_else(|| Error::Inconsistent {
+        let version = version::parse_version(declared);
+        let find = |snapshot: &Snapshot| snapshot.datasets.get(&dataset)?.get(&version?)?.contract;
+        if let Some(contract) = find(&*self.current().await?) {
+            return Ok(contract);
+        }
+        // Published a moment ago, and received by a process that knew of it first.
+        find(&*self.renewed().await?).ok_or_else(|| Error::Inconsistent {
             table: "contracts",
             column: "version",
             row: format!("{dataset}/{declared}"),
@@ -122,13 +126,21 @@ impl ContractDirectory {
             return Ok(snapshot);
         }
         match self.read().await {
-            Ok(snapshot) => {
-                let snapshot = Arc::new(snapshot);
-                *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&snapshot));
-                Ok(snapshot)
-            }
+            Ok(snapshot) => Ok(self.keep(snapshot)),
             Err(error) => younger_than(MAX_STALENESS).ok_or(error),
         }
+    }
+
+    /// What is so now, however young what is known may be.
+    async fn renewed(&self) -> Result<Arc<Snapshot>> {
+        let _turn = self.reading.lock().await;
+        Ok(self.keep(self.read().await?))
+    }
+
+    fn keep(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        let snapshot = Arc::new(snapshot);
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&snapshot));
+        snapshot
     }
 
     async fn read(&self) -> Result<Snapshot> {

@@ -1,8 +1,9 @@
 //! `erasure_tombstones`: persons whose data were erased by a legal order, by the token of their identifier (L009).
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 
+use crate::domain::contract::Dataset;
 use crate::error::Result;
 use crate::privacy::Token;
 
@@ -47,4 +48,35 @@ pub async fn among(ex: impl PgExecutor<'_>, tokens: &[&[u8]]) -> Result<Vec<Vec<
     .fetch_all(ex)
     .await?;
     Ok(erased)
+}
+
+/// The statement over a table of staged records.
+macro_rules! names_erased {
+    ($name:literal, $staged:literal) => {
+        concat!(
+            "/* ",
+            $name,
+            " */ SELECT EXISTS (SELECT FROM ",
+            $staged,
+            " s JOIN erasure_tombstones t ON t.token = s.token) OR EXISTS (SELECT FROM ",
+            $staged,
+            " s JOIN erasure_tombstones t ON t.token = s.secondary_token)"
+        )
+    };
+}
+
+/// Whether a staged record names an erased person, by either identifier. No tombstone is put from here to the end of the
+/// transaction, which otherwise could enter a person whose eraser has looked already.
+pub async fn among_staged_in_tx(connection: &mut PgConnection, dataset: Dataset) -> Result<bool> {
+    let names_erased = match dataset {
+        Dataset::AccountSnapshot => names_erased!("erasure_tombstones.among_accounts", "staged_accounts"),
+        Dataset::Application => names_erased!("erasure_tombstones.among_applications", "staged_applications"),
+        // Events name accounts, never persons.
+        Dataset::RepaymentEvent => return Ok(false),
+    };
+    // Held against whoever inserts, not against another batch.
+    sqlx::query("/* erasure_tombstones.keep */ LOCK TABLE erasure_tombstones IN SHARE MODE")
+        .execute(&mut *connection)
+        .await?;
+    Ok(sqlx::query_scalar(names_erased).fetch_one(connection).await?)
 }

@@ -11,7 +11,6 @@ use crate::ids::BatchId;
 pub struct Expired {
     pub batch_id: BatchId,
     pub object_key: String,
-    pub rejects_key: Option<String>,
     /// It waits for somebody, who would find its bytes gone.
     pub waits: bool,
 }
@@ -19,7 +18,7 @@ pub struct Expired {
 /// Rehearsals that were settled before an instant and still have files, oldest first.
 pub async fn expired(ex: impl PgExecutor<'_>, before: DateTime<Utc>, limit: i64) -> Result<Vec<Expired>> {
     let rows = sqlx::query_as(
-        "/* rehearsals.expired */ SELECT batch_id, object_key, rejects_key, state IN ('on_hold', 'failed') AS waits
+        "/* rehearsals.expired */ SELECT batch_id, object_key, state IN ('on_hold', 'failed') AS waits
         FROM batches
         WHERE dry_run AND files_removed_at IS NULL AND settled_at < $1 AND state <> 'swept'
         ORDER BY settled_at LIMIT $2",

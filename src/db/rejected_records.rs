@@ -211,7 +211,9 @@ pub async fn open_record_nos(ex: impl PgExecutor<'_>, batch: BatchId, limit: i64
     Ok(numbers)
 }
 
-/// Notes that the n-th record of a batch is the n-th of these rejected ones; says how many of them are still open.
+/// Notes that the n-th record of a batch is the n-th of these rejected ones; says how many of them were still open and in
+/// no other replay that may yet be published. One that is being received counts: of two that get here at the same
+/// moment, the second may see the first as it was before.
 pub async fn link_replay_in_tx(
     connection: &mut PgConnection,
     origin: BatchId,
@@ -222,7 +224,9 @@ pub async fn link_replay_in_tx(
         "/* rejected_records.link_replay */ UPDATE rejected_records r
         SET replay_batch_id = $2, replay_record_no = line.place
         FROM unnest($3::bigint[]) WITH ORDINALITY AS line (record_no, place)
-        WHERE r.batch_id = $1 AND r.record_no = line.record_no AND r.resolved_at IS NULL",
+        WHERE r.batch_id = $1 AND r.record_no = line.record_no AND r.resolved_at IS NULL
+          AND NOT EXISTS (SELECT FROM batches b WHERE b.batch_id = r.replay_batch_id
+              AND b.state IN ('receiving', 'received', 'validating', 'on_hold', 'accepted', 'failed'))",
     )
     .bind(origin)
     .bind(replay)

@@ -1,7 +1,8 @@
 //! Persons who were erased by a legal order: their tombstone, which keeps them out (L009).
 //!
-//! A tombstone holds for every batch whose records are looked up after it. Whoever erases a person puts it first, so
-//! that nothing comes back behind the eraser.
+//! A tombstone holds for every batch that is not published yet: whoever is judged after it is refused, and a batch that
+//! was judged before it is judged again (`refine/publish`). Putting one waits for the batches that are being published.
+//! Whoever erases a person puts it first, so that nothing comes back behind the eraser.
 
 use serde_json::json;
 

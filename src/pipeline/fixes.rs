@@ -18,8 +18,9 @@ use crate::domain::envelope::{Envelope, Format};
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, ContributorId};
 
-/// Most records that are replayed in one go; their numbers are kept in memory and bound to one statement.
-const MAX_RECORDS: usize = 1_000_000;
+/// Most records that are replayed in one go; their numbers are kept in memory and bound to one statement, which has to
+/// end well within what a request may take.
+const MAX_RECORDS: usize = 100_000;
 /// Pieces between the store, the thread that picks lines, and the upload: what bounds memory.
 const PIECES: usize = 16;
 const PIECE_BYTES: usize = 64 << 10;
@@ -59,7 +60,8 @@ pub async fn link_in_tx(
         if linked != submission.replayed.len() as u64 {
             return Err(Error::conflict(
                 "conflict",
-                "some of the rejected records were fixed or replayed meanwhile; ask for the replay again",
+                "some of the rejected records were fixed meanwhile, or are in a replay that is not settled; wait for it or \
+                 cancel it, and ask again",
             ));
         }
     }
@@ -81,7 +83,7 @@ pub struct Replay {
 ///
 /// # Errors
 /// `NotFound` for a batch of somebody else, `Conflict` when there is nothing to replay, `Unprocessable` for more than
-/// a million records, and whatever [`accept::accept`] says.
+/// a hundred thousand records, and whatever [`accept::accept`] says.
 pub async fn replay(app: &App, wish: Replay) -> Result<Accepted> {
     if let Some(before) = replayed_before(app, &wish).await? {
         return Ok(Accepted::Replayed(before));
@@ -96,7 +98,7 @@ pub async fn replay(app: &App, wish: Replay) -> Result<Accepted> {
     if numbers.len() > MAX_RECORDS {
         return Err(Error::unprocessable(
             "validation-failed",
-            "more than 1000000 records are rejected; send them as a DELTA with fixes=<batch id>",
+            "more than 100000 records are rejected; send them as a DELTA with fixes=<batch id>",
         ));
     }
     let object = app.store.get(&origin.object_key).await?;

@@ -3,8 +3,10 @@
 use crate::app::App;
 use crate::db::batches::{self, Step};
 use crate::db::rehearsals::{self, Expired};
+use crate::db::transitions;
 use crate::domain::batch::State;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::store::StorageKey;
 
 /// Rehearsals handled in one go.
 const BATCH_LIMIT: i64 = 200;
@@ -23,9 +25,8 @@ pub async fn remove_expired(app: &App) -> Result<u64> {
             continue;
         }
         app.store.delete(&rehearsal.object_key).await?;
-        if let Some(key) = &rehearsal.rejects_key {
-            app.store.delete(key).await?;
-        }
+        // Also when the last attempt left none: one before it may have.
+        app.store.delete(StorageKey::rehearsed_rejects(rehearsal.batch_id).as_str()).await?;
         rehearsals::set_files_removed(&app.db.system, rehearsal.batch_id, now).await?;
         removed += 1;
     }
@@ -35,6 +36,12 @@ pub async fn remove_expired(app: &App) -> Result<u64> {
 /// Nobody may confirm or replay what is about to lose its bytes.
 async fn withdraw(app: &App, rehearsal: &Expired) -> Result<bool> {
     let mut tx = app.db.system.begin().await?;
+    // It was found without a lock: confirmed since, it is judged again and must keep its bytes.
+    transitions::lock_batch_in_tx(&mut tx, rehearsal.batch_id).await?;
+    let batch = batches::find_any(&mut *tx, rehearsal.batch_id).await?.ok_or(Error::NotFound)?;
+    if !matches!(batch.state, State::OnHold | State::Failed) {
+        return Ok(false);
+    }
     let step = Step { at: app.clock.now(), actor: "schedule", reason: Some("the rehearsal's time is over") };
     let withdrawn = batches::move_in_tx(&mut tx, rehearsal.batch_id, State::Cancelled, step).await?;
     tx.commit().await?;

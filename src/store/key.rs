@@ -25,9 +25,9 @@ impl StorageKey {
         StorageKey(format!("refined/{batch}/{attempt}/rejects.zst"))
     }
 
-    /// The same of one attempt at a rehearsal.
-    pub fn rehearsed_rejects(batch: BatchId, attempt: uuid::Uuid) -> StorageKey {
-        StorageKey(format!("rehearsal/refined/{batch}/{attempt}/rejects.zst"))
+    /// The same of a rehearsal, whatever the attempt: it goes after a while, and must be found then.
+    pub fn rehearsed_rejects(batch: BatchId) -> StorageKey {
+        StorageKey(format!("rehearsal/refined/{batch}/rejects.zst"))
     }
 
     pub fn as_str(&self) -> &str {

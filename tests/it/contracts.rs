@@ -293,3 +293,19 @@ async fn another_process_knows_a_new_version_within_seconds() {
     }
     panic!("the other process still knows the old version");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_with_a_new_version_is_judged_by_a_process_that_does_not_know_it_yet() {
+    let eyes = TestApp::start().await;
+    let (sender, operator) = (eyes.contributor("sender", patient()).await, eyes.operator("one").await);
+    let sibling = eyes.sibling().await;
+    sibling.contracts.versions_of(Dataset::AccountSnapshot).await.unwrap();
+    draft(&operator, first()).await.expect(201);
+    operator.post(&format!("{SNAPSHOTS}/2/publish")).await.expect(200);
+    let sent = send(&sender, 1, "schema_version=2").await.expect(202).json();
+    assert!(etrplus::jobs::runner::work_once(&sibling).await.unwrap());
+    let batch = sender.batch(sent["batch"]["id"].as_str().unwrap()).await;
+    assert_eq!(batch["state"], "published", "{batch:#}");
+    // A version that nobody has published stays unknown.
+    assert!(sibling.contracts.contract(Dataset::AccountSnapshot, "3").await.is_err());
+}

@@ -1,9 +1,15 @@
 //! A person who was erased by law stays out, and nothing of the number stays with us.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use etrplus::access::Scope;
+use etrplus::domain::contract::IdType;
+use etrplus::domain::identity::normalise;
+use etrplus::jobs::runner;
 use serde_json::json;
 
-use crate::support::app::{Submission, TestApp, patient};
+use crate::support::app::{Report, Submission, TestApp, patient};
 use crate::support::records::{account, account_with, ndjson, nric};
 
 const PATH: &str = "/v1/operations/erasure-tombstones";
@@ -58,4 +64,44 @@ async fn a_tombstone_is_put_once_and_keeps_its_case() {
     let refused = put("900101145671x", "CASE-3").await.expect(400);
     assert_eq!(refused.json()["code"], "invalid-identifier");
     assert!(!refused.text().contains("145671"), "{}", refused.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_erased_while_a_batch_is_judged_stays_out() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let as_secondary = json!({
+        "id_type": "ARMY", "id_number": "T0000001",
+        "secondary_id_type": "NRIC", "secondary_id_number": nric(1),
+    });
+    let erased = normalise(IdType::Nric, &nric(1)).unwrap();
+    let token = eyes.app.keys.token(erased.id_type(), erased.as_str());
+    for (n, record) in [(2, account(1)), (4, account_with(3, &as_secondary))] {
+        let batch = sender.submit(&Submission::ndjson(ndjson(&[account(n), record]))).await;
+        // The tombstone is put, and not yet to be seen, while the records are looked up.
+        let mut tombstone = eyes.database.pool.begin().await.unwrap();
+        sqlx::query("/* test.erase */ INSERT INTO erasure_tombstones VALUES ($1, 'CASE-1', now())")
+            .bind(token.as_slice())
+            .execute(&mut *tombstone)
+            .await
+            .unwrap();
+        let judging = tokio::spawn({
+            let app = Arc::clone(&eyes.app);
+            async move { runner::work_once(&app).await.unwrap() }
+        });
+        eyes.until_somebody_waits_for_a_lock().await;
+        tombstone.commit().await.unwrap();
+        assert!(judging.await.unwrap());
+        assert_ne!(sender.batch(&batch).await["state"], "published", "it is judged again");
+        while sender.batch(&batch).await["state"] != "published" {
+            eyes.try_jobs().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let report = Report(sender.report(&batch).await);
+        assert_eq!(report.rules().get("L009"), Some(&1), "{:#}", report.0);
+        sqlx::query("/* test.forget */ DELETE FROM erasure_tombstones")
+            .execute(&eyes.database.pool)
+            .await
+            .unwrap();
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
 use crate::support::app::{Caller, Report, Submission, TestApp, patient};
+use crate::support::objects;
 use crate::support::records::{account, account_with, csv, ndjson, nric};
 
 /// Tables in which a rehearsal may leave traces of itself: its own row, what happened to it, who asked for it.
@@ -222,4 +223,50 @@ async fn the_files_of_a_rehearsal_go_after_a_day_and_its_report_stays() {
     let path = format!("/v1/batches/{}/confirm", held.id());
     sender.post_json(&path, &json!({"explanation": "Too late to explain."})).await.expect(409);
     assert_eq!(rejects(&sender, &run).await.lines().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_every_attempt_at_a_rehearsal_go() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let mut records: Vec<Value> =
+        (101..=151).map(|n| account_with(n, &json!({"id_number": nric(3)}))).collect();
+    records.push(account_with(2, &json!({"dpd": 40})));
+    let submission = Submission::ndjson(ndjson(&records)).with("dry_run=true");
+    let held = eyes.judged(&sender, &submission).await;
+    assert_eq!((held.state(), held.count("rejected")), ("on_hold", 1), "{:#}", held.0);
+    let path = format!("/v1/batches/{}/confirm", held.id());
+    sender.post_json(&path, &json!({"explanation": "A fleet of one owner, checked."})).await.expect(200);
+    eyes.run_jobs().await;
+    assert_eq!(sender.batch(held.id()).await["state"], "published");
+    // Its place in the store, which in this process is a directory.
+    let place = objects::path(&format!("rehearsal/refined/{}", held.id()));
+    let files = || std::fs::read_dir(&place).map_or(0, Iterator::count);
+    assert!(files() > 0);
+    eyes.advance(TimeDelta::hours(25));
+    assert_eq!(etrplus::pipeline::rehearsals::remove_expired(&eyes.app).await.unwrap(), 1);
+    assert_eq!(files(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_that_is_confirmed_in_its_last_moment_keeps_its_files() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let owner: Vec<Value> = (101..=151).map(|n| account_with(n, &json!({"id_number": nric(3)}))).collect();
+    let held = eyes.judged(&sender, &Submission::ndjson(ndjson(&owner)).with("dry_run=true")).await;
+    eyes.advance(TimeDelta::hours(25));
+    let mut confirming = eyes.database.pool.begin().await.unwrap();
+    sqlx::query("/* test.confirm */ UPDATE batches SET state = 'received' WHERE batch_id = $1::uuid")
+        .bind(held.id())
+        .execute(&mut *confirming)
+        .await
+        .unwrap();
+    let removing = tokio::spawn({
+        let app = std::sync::Arc::clone(&eyes.app);
+        async move { etrplus::pipeline::rehearsals::remove_expired(&app).await.unwrap() }
+    });
+    eyes.until_somebody_waits_for_a_lock().await;
+    confirming.commit().await.unwrap();
+    assert_eq!(removing.await.unwrap(), 0);
+    assert_eq!(eyes.batches_by_state().await, [("received".into(), 1)].into());
 }

@@ -259,6 +259,33 @@ async fn rejected_lines_are_judged_again_exactly_as_they_came() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_in_one_replay_at_a_time() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let records = [account(1), account_with(2, &json!({"currency": "SGD"}))];
+    let origin = eyes.judged(&sender, &Submission::ndjson(ndjson(&records))).await;
+    let replay = async |key: &str| {
+        let path = format!("/v1/batches/{}/rejects/replay", origin.id());
+        sender.request(http::Method::POST, &path, &[("idempotency-key", key)], "").await
+    };
+    // Two at once, and one later: one of them has the record.
+    let (one, other) = futures::join!(replay("one"), replay("other"));
+    let (taken, refused) = if one.status == 202 { (one, other) } else { (other, one) };
+    let taken = taken.expect(202).json()["batch"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(refused.expect(409).json()["code"], "conflict");
+    replay("late").await.expect(409);
+    // It may still come to life again.
+    eyes.bury(&taken, "a disk was full").await;
+    replay("later").await.expect(409);
+
+    sender.post(&format!("/v1/batches/{taken}/cancel")).await.expect(200);
+    set_currencies(&eyes, &["MYR", "SGD"]).await;
+    replay("after").await.expect(202);
+    eyes.run_jobs().await;
+    assert!(list(&sender, "state=open").await.is_empty());
+}
+
 async fn set_currencies(eyes: &TestApp, currencies: &[&str]) {
     sqlx::query("/* test.currencies */ UPDATE contributors SET currencies = $1")
         .bind(currencies)

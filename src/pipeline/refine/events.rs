@@ -79,7 +79,7 @@ impl Records for Events {
         }
         judge.policy.apply_where(&mut findings, || is_storable(&event));
         judge.totals.add_event(&event);
-        let named = event.account_ref.filter(|_| !findings.iter().any(|f| breaks_reference(f)));
+        let named = event.account_ref.filter(|_| !findings.iter().any(breaks_reference));
         if judge.weigh(record_no, row, event.account_ref, findings)? {
             let content = digest::digest(&digest::SHA256, event.content().as_bytes());
             if staged_events::write(&mut self.events, record_no, &event, content.as_ref()).is_none() {

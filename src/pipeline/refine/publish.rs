@@ -12,8 +12,8 @@ use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
 use crate::db::{
-    applications, batch_findings, events, identity_reviews, journal, lineage, overlay, overrides,
-    parked_events, precedents, scorecard, subjects,
+    applications, batch_findings, erasure_tombstones, events, identity_reviews, journal, lineage, overlay,
+    overrides, parked_events, precedents, scorecard, subjects,
 };
 use crate::domain::batch::State;
 use crate::domain::contract::Dataset;
@@ -96,6 +96,10 @@ async fn publish_in_tx(
         publication_no: journal::next_publication(&mut *tx).await?,
         contract,
     };
+    // Tombstones were looked up while the batch was read, minutes ago for a large one: judged again, it finds the new one.
+    if erasure_tombstones::among_staged_in_tx(tx, batch.dataset).await? {
+        return Err(Error::Overloaded("a person was erased while the batch was judged"));
+    }
     match batch.dataset {
         Dataset::AccountSnapshot => {
             merge_in_tx(tx, batch, &origin, step).await?;

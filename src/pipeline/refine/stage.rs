@@ -38,7 +38,7 @@ pub struct Stage {
 /// A rehearsal's rejects go with its bytes, after a while.
 fn rejects_key(batch: &Batch, lease: &Lease) -> StorageKey {
     if batch.envelope.dry_run {
-        StorageKey::rehearsed_rejects(batch.id, lease.lease_token)
+        StorageKey::rehearsed_rejects(batch.id)
     } else {
         StorageKey::rejects(batch.id, lease.lease_token)
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -207,6 +208,19 @@ impl TestApp {
         ] {
             sqlx::query(statement).bind(batch).bind(cause).execute(&self.database.pool).await.unwrap();
         }
+    }
+
+    /// Returns when a statement waits for what another transaction holds.
+    pub async fn until_somebody_waits_for_a_lock(&self) {
+        let waiting = "/* test.waiting */ SELECT EXISTS (SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        for _ in 0..400 {
+            if sqlx::query_scalar(waiting).fetch_one(&self.database.pool).await.unwrap() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("nobody waits for a lock");
     }
 
     pub fn advance(&self, by: TimeDelta) {

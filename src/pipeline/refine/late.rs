@@ -72,11 +72,11 @@ pub async fn conclude(
 }
 
 /// What was found, but for records that do not stay.
-fn without<'m>(found: &mut Vec<Marked>, gone: impl Iterator<Item = &'m Marks> + Clone) {
-    found.retain_mut(|marked| {
-        gone.clone().for_each(|gone| marked.records.remove_all(gone));
-        !marked.records.is_empty()
-    });
+fn without<'m>(found: &mut Vec<Marked>, gone: impl Iterator<Item = &'m Marks>) {
+    for gone in gone {
+        found.iter_mut().for_each(|marked| marked.records.remove_all(gone));
+    }
+    found.retain(|marked| !marked.records.is_empty());
 }
 
 /// The records whose account has another primary holder, by what that means: another account, or the same one with its

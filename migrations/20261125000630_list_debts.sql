@@ -6,10 +6,12 @@ ALTER TABLE accounts
     ADD COLUMN evidence_ref      text,
     ADD COLUMN delisted_on       date;
 
--- Live while the current snapshot asks for it, names its evidence, reaches the thresholds (rules L002 and L004), and is
--- newer than the last delisting. The amount is what is overdue.
+-- Live while the current snapshot asks for it, names its evidence, reaches the thresholds (rules L002 and L004), is of
+-- a debt that has not ended, and is newer than the last delisting. The amount is what is overdue.
 ALTER TABLE accounts ADD COLUMN listed_sen bigint GENERATED ALWAYS AS (
     CASE WHEN listing_requested AND evidence_ref IS NOT NULL AND overdue_sen >= 15000 AND dpd > 60
+              -- ACTIVE or WRITTEN_OFF, and not settled.
+              AND status IN (0, 3) AND settled_date IS NULL
               AND (delisted_on IS NULL OR delisted_on < as_of_date)
          THEN overdue_sen END) STORED;
 CREATE INDEX accounts_listed ON accounts (contributor_id, account_ref) WHERE listed_sen IS NOT NULL;

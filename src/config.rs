@@ -318,9 +318,9 @@ fn placeholder_key() -> VersionedKey {
 /// Less leaves no room for a late sign of life, more leaves a dead process's work undone.
 const LEASE_RANGE: &str = "a number of seconds from 2 to 600";
 
-/// How many of a process's connections are kept for refining batches.
+/// How many of a process's connections are kept for refining batches, and for recalling one while all workers are busy.
 pub fn refinery_connections(connections: u32) -> u32 {
-    connections / 6 + 1
+    connections / 6 + 2
 }
 
 fn check(config: &Config, errors: &mut Vec<String>) {
@@ -337,10 +337,11 @@ fn check(config: &Config, errors: &mut Vec<String>) {
             errors.push(format!("{name} must be {LEASE_RANGE}"));
         }
     }
-    if config.workers > refinery_connections(config.db_connections) as usize {
+    let most_workers = refinery_connections(config.db_connections).saturating_sub(1);
+    if config.workers > most_workers as usize {
         errors.push(format!(
-            "ETR_WORKERS may be at most {} with {} ETR_DB_CONNECTIONS: each running batch holds a connection of its own",
-            refinery_connections(config.db_connections),
+            "ETR_WORKERS may be at most {most_workers} with {} ETR_DB_CONNECTIONS: each running batch holds a connection \
+             of its own, and one is left for a recall",
             config.db_connections
         ));
     }
@@ -411,6 +412,7 @@ mod tests {
         variables.insert("ETR_WORKERS".into(), "6".into());
         let error = Config::from_variables(&variables).unwrap_err().to_string();
         assert!(error.contains("ETR_WORKERS may be at most 5 with 24"), "{error}");
+        assert_eq!(refinery_connections(24), 6, "one is left for a recall");
         variables.insert("ETR_DB_CONNECTIONS".into(), "30".into());
         assert!(Config::from_variables(&variables).is_ok());
     }

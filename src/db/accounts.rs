@@ -9,6 +9,7 @@ use sqlx::{Postgres, Row as _};
 use crate::domain::contract::{
     AccountStatus, HolderRole, PaymentFrequency, PortfolioType, ProductType, SettlementType,
 };
+use crate::domain::events::Standing;
 use crate::domain::history::{Account, Month};
 use crate::domain::money::Sen;
 use crate::error::{Error, Result};
@@ -37,7 +38,9 @@ pub const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
            a.first_delinquency_date, a.next_due_date, a.next_due_amount_sen, a.write_off_date,
            a.write_off_amount_sen, a.settled_date, a.settlement_type, a.restructured, a.hardship,
            a.legal_action, a.contributor_dispute OR a.serving_state = 2 AS contributor_dispute,
-           a.listed_sen, a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen
+           a.listed_sen, a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen,
+           a.event_as_of, a.event_status, a.event_outstanding_sen, a.event_overdue_sen, a.event_dpd,
+           a.event_next_due_date, a.event_restructured
       FROM subject_identifiers i
       LEFT JOIN accounts a ON a.subject_id = i.subject_id AND a.serving_state IN (0, 2)
      WHERE i.token = ANY($1)";
@@ -64,8 +67,11 @@ pub async fn find_for_tokens(executor: impl PgExecutor<'_>, tokens: &[Token]) ->
 fn read_account(row: &PgRow, subject_id: SubjectId) -> Result<Option<Account>> {
     let Some(account_ref) = row.try_get::<Option<String>, _>(2)? else { return Ok(None) };
     let mut cursor = Cursor { row, next: 3, subject_id, account_ref: &account_ref };
-    let account = cursor.account()?;
-    Ok(Some(Account { account_ref, ..account }))
+    let account = Account { account_ref: account_ref.clone(), ..cursor.account()? };
+    Ok(Some(match cursor.standing()? {
+        Some(standing) => account.as_it_stands(&standing),
+        None => account,
+    }))
 }
 
 /// Reads the columns of a row from left to right.
@@ -125,6 +131,20 @@ impl Cursor<'_> {
             listed: self.sen()?,
             months: self.months()?,
         })
+    }
+
+    /// How the account stands after the events since its snapshot; `None` when there are none.
+    fn standing(&mut self) -> Result<Option<Standing>> {
+        let Some(as_of_date) = self.read()? else { return Ok(None) };
+        Ok(Some(Standing {
+            as_of_date,
+            status: self.code("event_status", AccountStatus::ALL)?,
+            outstanding: Sen(self.read()?),
+            overdue: Sen(self.read()?),
+            dpd: self.days("event_dpd")?,
+            next_due_date: self.read()?,
+            restructured: self.read()?,
+        }))
     }
 
     fn sen(&mut self) -> Result<Option<Sen>> {

@@ -540,11 +540,12 @@ pub async fn set_failure_in_tx(connection: &mut PgConnection, id: BatchId, cause
     Ok(())
 }
 
-/// How many batches stand in each state, for the metrics.
+/// How many batches, rehearsals aside, stand in each state, for the metrics.
 pub async fn count_by_state(ex: impl PgExecutor<'_>) -> Result<Vec<(String, i64)>> {
-    let counts =
-        sqlx::query_as("/* batches.count_by_state */ SELECT state, count(*) FROM batches GROUP BY state")
-            .fetch_all(ex)
-            .await?;
+    let counts = sqlx::query_as(
+        "/* batches.count_by_state */ SELECT state, count(*) FROM batches WHERE NOT dry_run GROUP BY state",
+    )
+    .fetch_all(ex)
+    .await?;
     Ok(counts)
 }

@@ -141,7 +141,9 @@ pub async fn insert(executor: impl PgExecutor<'_>, contributor: &Contributor) ->
          INSERT INTO contributors (contributor_id, slug, name, datasets, currencies, products,
              open_window_months, backfill_from, reject_threshold_bps, identity_threshold_bps,
              notice_attested_until, retention_months, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+             -- Whoever says no day has a year: nobody is attested for ever (L003).
+             coalesce($11, (($13 AT TIME ZONE 'Asia/Kuala_Lumpur') + interval '12 months')::date), $12, $13)",
     )
     .bind(contributor.contributor_id)
     .bind(&contributor.slug)

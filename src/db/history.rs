@@ -15,7 +15,7 @@ use crate::domain::history::Month;
 use crate::domain::money::Sen;
 use crate::domain::rules::history::{AccountOrigin, Arriving, Facts, Known};
 use crate::error::{Error, Result};
-use crate::ids::ContributorId;
+use crate::ids::{CaseId, ContributorId};
 
 /// A staged row, and what is known of its account.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Encounter {
     pub known: Option<Known>,
     /// A dispute about the account is open.
     pub disputed: bool,
+    /// What the account was on that day was deleted, and the batch does not bring it back on purpose.
+    pub deleted: bool,
 }
 
 /// The facts of a snapshot, in the order in which they are read; staged rows and accounts have them alike.
@@ -59,7 +61,7 @@ macro_rules! staged {
         concat!(
             "s.record_no, s.account_ref, ",
             facts!("s."),
-            ", s.imputed, s.credit_limit_sen, s.amount_paid_period_sen, s.settlement_type, s.contributor_dispute, s.disputed"
+            ", s.imputed, s.credit_limit_sen, s.amount_paid_period_sen, s.settlement_type, s.contributor_dispute, s.disputed, s.deleted"
         )
     };
 }
@@ -72,7 +74,13 @@ const WITH_PAST: &str = concat!(
     ", a.account_ref IS NOT NULL, ",
     facts!("a."),
     ", a.imputed, a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen
-    FROM (SELECT s.*, d.account_ref IS NOT NULL AS disputed FROM staged_accounts s LEFT JOIN (
+    FROM (SELECT s.*, d.account_ref IS NOT NULL AS disputed,
+              -- Few contributors ever deleted anything.
+              CASE WHEN (SELECT EXISTS (SELECT FROM deletion_tombstones WHERE contributor_id = $1)) THEN EXISTS (
+                  SELECT FROM deletion_tombstones t WHERE t.contributor_id = $1 AND t.account_ref = s.account_ref
+                    AND s.as_of_date BETWEEN t.as_of_from AND t.as_of_to AND t.case_id IS DISTINCT FROM $2)
+              ELSE false END AS deleted
+          FROM staged_accounts s LEFT JOIN (
               SELECT DISTINCT account_ref FROM serving_restrictions
               WHERE contributor_id = $1 AND kind = 'DISPUTED' AND lifted_at IS NULL) d USING (account_ref)
           ORDER BY s.account_ref COLLATE \"C\", s.as_of_date, s.record_no OFFSET 0) s
@@ -102,7 +110,7 @@ const WITH_PAST: &str = concat!(
 const FIRST_LOAD: &str = concat!(
     "/* history.first_load */ SELECT ",
     staged!(),
-    ", false FROM (SELECT *, false AS disputed FROM staged_accounts) s
+    ", false FROM (SELECT *, false AS disputed, false AS deleted FROM staged_accounts) s
     WHERE s.contributor_dispute OR s.as_of_date - s.opened_date >= 59"
 );
 
@@ -112,12 +120,13 @@ pub async fn analyze_staged(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Every staged row with its account's past, by account and day.
+/// Every staged row with its account's past, by account and day. `case` is the deletion whose records may come again.
 pub fn with_past(
     connection: &mut PgConnection,
     contributor: ContributorId,
+    case: Option<CaseId>,
 ) -> BoxStream<'_, Result<Encounter>> {
-    let rows = sqlx::query(WITH_PAST).bind(contributor).fetch(connection);
+    let rows = sqlx::query(WITH_PAST).bind(contributor).bind(case).fetch(connection);
     rows.map(|row| read(&row?)).boxed()
 }
 
@@ -168,12 +177,12 @@ fn read(row: &PgRow) -> Result<Encounter> {
         settlement_type: columns.optional_code("settlement_type", SettlementType::ALL)?,
         contributor_dispute: columns.read()?,
     };
-    let disputed = columns.read()?;
+    let (disputed, deleted) = (columns.read()?, columns.read()?);
     let known = match columns.read()? {
         true => Some(Known { latest: columns.facts()?, months: columns.months()? }),
         false => None,
     };
-    Ok(Encounter { record_no, account_ref, row: arriving, known, disputed })
+    Ok(Encounter { record_no, account_ref, row: arriving, known, disputed, deleted })
 }
 
 /// Reads the columns of a row from left to right.

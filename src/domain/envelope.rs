@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::{AccountStatus, Dataset, Environment, Mode, MoneyUnit};
 use super::money::Sen;
-use crate::ids::BatchId;
+use crate::ids::{BatchId, CaseId};
 
 /// The version of the contracts that we publish now.
 pub const CURRENT_SCHEMA_VERSION: &str = "1";
@@ -71,6 +71,9 @@ pub struct Envelope {
     /// The batch whose rejected records this one brings again, mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixes: Option<BatchId>,
+    /// The deletion whose records may come again, because their contributor and an operator agreed (P012).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<CaseId>,
     /// The same bytes were sent before, and that is meant.
     #[serde(default)]
     pub allow_duplicate: bool,
@@ -100,6 +103,7 @@ impl Envelope {
             nil_return: false,
             replaces: None,
             fixes: None,
+            case_id: None,
             allow_duplicate: false,
             money_unit: None,
             dry_run: false,

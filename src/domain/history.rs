@@ -10,6 +10,7 @@ use super::contract::{
     AccountStatus, HolderRole, PaymentFrequency, PortfolioType, ProductType, SettlementType,
 };
 use super::dates::month_number;
+use super::events::Standing;
 use super::money::Sen;
 use crate::ids::{ContributorId, SubjectId};
 
@@ -96,6 +97,37 @@ pub struct Account {
     /// Newest first, one per calendar month, at most [`MONTHS_KEPT`], all within that many calendar months
     /// of the newest.
     pub months: Vec<Month>,
+}
+
+impl Account {
+    /// The account after the events that came since its snapshot: the snapshot stays what was reported, and the day of
+    /// the last event joins the months as if it had been reported.
+    pub fn as_it_stands(self, after: &Standing) -> Account {
+        let month = Month {
+            as_of_date: after.as_of_date,
+            status: after.status,
+            dpd: after.dpd,
+            outstanding: after.outstanding,
+            overdue: after.overdue,
+        };
+        Account {
+            months: merge(&self.months, month),
+            status_date: if after.status == self.status { self.status_date } else { after.as_of_date },
+            status: after.status,
+            as_of_date: after.as_of_date,
+            outstanding: after.outstanding,
+            overdue: after.overdue,
+            dpd: after.dpd,
+            next_due_date: after.next_due_date,
+            restructured: after.restructured,
+            // Nothing overdue, nothing listed; never more than what is still overdue.
+            listed: self
+                .listed
+                .filter(|_| after.overdue.is_positive())
+                .map(|listed| listed.min(after.overdue)),
+            ..self
+        }
+    }
 }
 
 /// Whether an arriving snapshot becomes the current one: the later day wins, and on the same day the later

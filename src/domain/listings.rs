@@ -1,11 +1,12 @@
 //! Listings: adverse trade references beside the history (`domain.md` section 1 and 6.5), and the days that a contributor
 //! has to take one back.
 //!
-//! A listing is live while the account's latest snapshot asks for it with evidence, at least [`LISTABLE_OVERDUE`] is
-//! overdue for more than [`LISTABLE_AFTER_DPD`] days, and nobody took it back since. It ends by itself as soon as a
-//! snapshot shows that nothing is overdue; the history stays what it was.
+//! A listing is live while the account's latest snapshot asks for it with evidence, says that it is running or written
+//! off, has at least [`LISTABLE_OVERDUE`] overdue for more than [`LISTABLE_AFTER_DPD`] days, and nobody took it back
+//! since. It ends by itself as soon as a snapshot, or an event, shows that nothing is overdue; the history stays what it
+//! was. So a settled debt never waits for its contributor: L005 only tells one that still asks.
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 
 use super::calendar::{Calendar, CalendarState};
 use super::money::Sen;
@@ -20,16 +21,6 @@ pub const DELISTING_WORKING_DAYS: u32 = 3;
 /// The last day on which a listing of a debt settled on a day is taken back in time.
 pub fn delist_by(settled_on: NaiveDate, calendar: &Calendar, state: CalendarState) -> NaiveDate {
     calendar.add_working_days(settled_on, DELISTING_WORKING_DAYS, state)
-}
-
-/// The latest day of settlement whose time to take the listing back is over today.
-pub fn lapsed_settlements(today: NaiveDate, calendar: &Calendar, state: CalendarState) -> NaiveDate {
-    let mut settled_on = today;
-    while delist_by(settled_on, calendar, state) >= today {
-        let Some(day_before) = settled_on.checked_sub_days(Days::new(1)) else { break };
-        settled_on = day_before;
-    }
-    settled_on
 }
 
 #[cfg(test)]
@@ -47,13 +38,5 @@ mod tests {
         let by = delist_by(day("2026-11-06"), &calendar, CalendarState::Kul);
         assert_eq!(by, day("2026-11-12"));
         assert_eq!(delist_by(day("2026-11-17"), &calendar, CalendarState::Kul), day("2026-11-20"));
-    }
-
-    #[test]
-    fn a_settlement_has_lapsed_on_the_day_after_its_last_day() {
-        let calendar = Calendar::default();
-        let lapsed = |today| lapsed_settlements(day(today), &calendar, CalendarState::Kul);
-        assert!(lapsed("2026-11-12") < day("2026-11-06"));
-        assert_eq!(lapsed("2026-11-13"), day("2026-11-08"), "settled on the weekend, the same three days");
     }
 }

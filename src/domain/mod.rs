@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod calendar;
 pub mod contract;
+pub mod correction;
 pub mod dates;
 pub mod envelope;
 pub mod events;

@@ -6,6 +6,7 @@ mod calendar;
 mod catalogue;
 mod connection;
 mod contracts;
+mod corrections;
 mod dates;
 mod docs;
 mod examples;
@@ -93,6 +94,8 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(listings::list_listings))
         .scoped(Scope::BatchesWrite, routes!(listings::delist_account))
         .scoped(Scope::BatchesRead, routes!(scorecard::find_scorecard))
+        .scoped(Scope::BatchesWrite, routes!(corrections::create_correction))
+        .scoped(Scope::BatchesRead, routes!(corrections::list_corrections))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
         // Operators.
@@ -104,6 +107,9 @@ fn routes() -> Routes {
         // A recall has no time limit of its own: it ends, or the database says why not.
         .scoped_streaming(Scope::Admin, routes!(operations::recalls::approve_recall))
         .scoped(Scope::Admin, routes!(operations::recalls::refuse_recall))
+        .scoped(Scope::Admin, routes!(operations::shadows::request_shadow))
+        .scoped(Scope::Admin, routes!(operations::shadows::find_shadow))
+        .scoped(Scope::Admin, routes!(operations::shadows::promote_shadow))
         .scoped(Scope::Admin, routes!(operations::overrides::request_override))
         .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
         .scoped(Scope::Admin, routes!(operations::overrides::approve_override))
@@ -132,6 +138,9 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(calendar::find_reporting, calendar::put_reporting))
         .scoped(Scope::Admin, routes!(operations::identity_reviews::list_identity_reviews))
         .scoped(Scope::Admin, routes!(operations::identity_reviews::resolve_identity_review))
+        .scoped(Scope::Admin, routes!(operations::corrections::list_all_corrections))
+        .scoped(Scope::Admin, routes!(operations::corrections::approve_correction))
+        .scoped(Scope::Admin, routes!(operations::corrections::refuse_correction))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

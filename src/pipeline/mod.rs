@@ -24,6 +24,7 @@
 //! | tx C | everything | nobody needs to |
 
 pub mod accept;
+pub mod corrections;
 pub mod decode;
 pub mod erasure;
 pub mod fixes;
@@ -38,6 +39,7 @@ pub mod refine;
 pub mod rehearsals;
 pub mod replay;
 pub mod schedules;
+pub mod shadows;
 pub mod sweep;
 pub mod unopened;
 

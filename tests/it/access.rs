@@ -414,6 +414,17 @@ async fn terms_come_back_as_they_were_agreed() {
 }
 
 #[tokio::test]
+async fn nobody_is_attested_for_ever() {
+    let bureau = Bureau::open().await;
+    let registry = bureau.registry();
+    let new = NewContributor { slug: "bureau".into(), name: "Bureau".into(), terms: Terms::default() };
+    let id = registry.create_contributor(&new).await.unwrap();
+    let found = etrplus::db::contributors::find(&bureau.pool, id).await.unwrap().unwrap();
+    let today = etrplus::domain::dates::business_date(registry.clock.now());
+    assert_eq!(found.terms.notice_attested_until, today.checked_add_months(chrono::Months::new(12)));
+}
+
+#[tokio::test]
 async fn each_deed_leaves_an_entry_and_no_secret_is_stored() {
     let bureau = Bureau::open().await;
     let client = bureau.client("acme-upload").await;

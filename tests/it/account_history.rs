@@ -275,3 +275,42 @@ async fn a_confirmation_is_of_what_held_the_batch_and_not_of_what_came_up_since(
     assert_eq!(again.rules().get("F020"), Some(&1), "{:#}", again.0);
     assert_eq!(confirmed(&eyes, &sender, &again).await.state(), "published");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_snapshots_tell_the_same_story() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    eyes.judged(&sender, &delta(&sound(1..=4, "2026-08-31"))).await;
+    let event = |n: u32, kind: &str, amount: Option<u32>| {
+        let mut event = json!({
+            "event_id": format!("EV-{n}"), "account_ref": format!("ACC-{n:06}"), "event_type": kind,
+            "value_date": "2026-09-10",
+        });
+        if let Some(amount) = amount {
+            event["amount"] = amount.into();
+        }
+        event
+    };
+    let moved = [
+        event(1, "PAYMENT", Some(10_000)),
+        event(2, "SETTLEMENT", Some(60_002)),
+        event(3, "RESTRUCTURE", None),
+        event(4, "PAYMENT", Some(5_000)),
+    ];
+    let query = "dataset=repayment_event&mode=DELTA&period_end=2026-09-30".to_owned();
+    let report = eyes.judged(&sender, &Submission { query, ..delta(&moved) }).await;
+    assert_eq!((report.state(), report.count("accepted")), ("published", 4), "{:#}", report.0);
+
+    let september = |n, changes: Value| account(n, "2026-09-30", &changes);
+    let rows = [
+        september(1, json!({"amount_paid_period": 9_000, "outstanding": 50_001})),
+        september(2, json!({"amount_paid_period": 60_002})),
+        september(3, json!({"restructured": true})),
+        september(4, json!({"amount_paid_period": 5_000, "outstanding": 55_004})),
+        september(5, json!({"restructured": true})),
+    ];
+    let report = eyes.judged(&sender, &delta(&rows)).await;
+    assert_eq!(report.rules(), [("P014", 1), ("P016", 1), ("X030", 1)].into(), "{:#}", report.0);
+    let samples = ["P014", "P016", "X030"].map(|code| report.sample(code)["record_no"].as_i64().unwrap());
+    assert_eq!(samples, [1, 2, 5]);
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use crate::support::app::{Caller, Report, Submission, TestApp, patient};
-use crate::support::records::{account, account_with, csv, ndjson};
+use crate::support::records::{account, account_with, csv, ndjson, nric};
 
 /// A payment of RM100 to the n-th account in the middle of November.
 fn payment(n: u32) -> Value {
@@ -59,6 +59,13 @@ async fn events_kept(eyes: &TestApp) -> (i64, i64) {
     .unwrap()
 }
 
+/// What a risk engine is told of the n-th person: outstanding, overdue, open accounts.
+async fn owed(engine: &Caller, n: u32, as_of: &str) -> (i64, i64, i64) {
+    let profile = engine.ask(&nric(n), as_of).await.expect(200).json();
+    let value = |name: &str| profile["attributes"][name]["value"].as_i64().unwrap_or_default();
+    (value("total_outstanding"), value("total_overdue"), value("active_account_count"))
+}
+
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
@@ -101,6 +108,12 @@ async fn events_move_an_account_until_its_next_snapshot() {
     assert_eq!(standing(&eyes, 1).await, Some((50_500, 0, 0, 0, day("2026-11-15"))));
     assert_eq!(standing(&eyes, 2).await, Some((50_000, 0, 0, 0, day("2026-11-15"))));
     assert_eq!(standing(&eyes, 3).await, Some((0, 0, 0, 1, day("2026-11-20"))));
+
+    // Risk engines are told of it at once, and of a day before it what stood then.
+    let engine = eyes.risk_engine().await;
+    assert_eq!(owed(&engine, 2, "2026-11-16").await, (50_000, 0, 1));
+    assert_eq!(owed(&engine, 2, "2026-11-14").await, (60_000, 5_000, 1));
+    assert_eq!(owed(&engine, 3, "2026-11-21").await.2, 0, "a settled account is not open");
 
     // The next snapshot has seen what happened until its day: only what is later is added to it.
     let november = json!({"as_of_date": "2026-11-16", "outstanding": 50_000});

@@ -114,6 +114,35 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
          FROM batches WHERE contributor_id = $1 LIMIT 1",
         "/* test.pin */ INSERT INTO contract_pins (contributor_id, dataset, version, pinned_by, pinned_at)
          VALUES ($1, 'account_snapshot', 1, 'cli:one', now())",
+        "/* test.apply */ INSERT INTO applications
+            (subject_id, contributor_id, batch_id, record_no, publication_no, known_from, applied_at, amount_requested_sen,
+             holder_role, product_type, decision, warned, application_ref, rules_version, contract)
+         VALUES (gen_random_uuid(), $1, gen_random_uuid(), 1, 1, now(), now(), 50000, 0, 0, 0, false, 'B-1', 'sample',
+            'application/1')",
+        "/* test.repay */ INSERT INTO repayment_events
+            (contributor_id, batch_id, record_no, publication_no, known_from, amount_sen, value_date, event_type, event_id,
+             account_ref, content, rules_version, contract)
+         VALUES ($1, gen_random_uuid(), 1, 1, now(), 2500, '2026-10-01', 1, 'E-1', 'A-1', decode(repeat('ab', 32), 'hex'),
+            'sample', 'repayment_event/1')",
+        "/* test.park */ INSERT INTO parked_events
+            (contributor_id, batch_id, record_no, parked_at, parked_until, amount_sen, value_date, event_type, event_id,
+             account_ref, content, contract)
+         VALUES ($1, gen_random_uuid(), 2, now(), now(), 2500, '2026-10-01', 1, 'E-2', 'A-9',
+            decode(repeat('cd', 32), 'hex'), 'repayment_event/1')",
+        "/* test.doubt */ INSERT INTO identity_reviews
+            (case_id, contributor_id, subject_id, batch_id, record_no, opened_at, account_ref, state, name_pair)
+         SELECT gen_random_uuid(), contributor_id, gen_random_uuid(), batch_id, 1, now(), 'A-1', 'open',
+            decode(repeat('01', 33), 'hex')
+         FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.correct */ INSERT INTO corrections (correction_id, contributor_id, requested_by, records, requested_at,
+            as_of_from, as_of_to, adverse, kind, state, reason, account_ref, changes)
+         SELECT gen_random_uuid(), contributor_id, client_id, 1, now(), '2026-10-01', '2026-10-31', false, 'DELETE_ERROR',
+            'requested', 'DUPLICATE', 'A-1', '{}'
+         FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.bury */ INSERT INTO deletion_tombstones
+            (contributor_id, case_id, deleted_at, as_of_from, as_of_to, kind, account_ref)
+         SELECT contributor_id, correction_id, now(), as_of_from, as_of_to, kind, account_ref
+         FROM corrections WHERE contributor_id = $1",
         "/* test.delist */ INSERT INTO delistings
             (contributor_id, account_ref, delisted_on, delisted_at, breached, client_id)
          SELECT contributor_id, 'A-1', '2026-11-02', now(), false, client_id
@@ -134,7 +163,7 @@ async fn row_level_security_alone_holds_the_line() {
     let (ours, theirs) = two_books(&eyes).await;
     let tables = tables_of_contributors(&eyes).await;
     // Credentials and lanes are the system's; a contributor's session sees not even its own.
-    let hidden = ["clients", "lanes", "recalls", "reporting_cadences"];
+    let hidden = ["clients", "identity_reviews", "lanes", "recalls", "reporting_cadences"];
     for table in &tables {
         let mut system = eyes.database.pool.acquire().await.unwrap();
         let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();

@@ -44,12 +44,13 @@ async fn a_listing_stands_where_the_thresholds_are_reached_and_ends_when_it_is_t
         delinquent(2, least - 1, just, &json!({})),
         delinquent(3, least, LISTABLE_AFTER_DPD, &json!({})),
         delinquent(4, least, just, &json!({"listing_requested": false})),
+        delinquent(5, least, just, &json!({"status": "SETTLED_SHORT", "closed_date": AS_OF})),
     ];
     let report = eyes.judged(&caller, &Submission::ndjson(ndjson(&rows))).await;
     assert_eq!(report.state(), "published");
     assert_eq!(report.rules()["L002"], 2);
     assert_eq!(listed(&engine, 1).await, (1, least));
-    for n in 2..=4 {
+    for n in 2..=5 {
         assert_eq!(listed(&engine, n).await, (0, 0), "{n}");
     }
     let standing = references(&caller).await;

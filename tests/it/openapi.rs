@@ -12,6 +12,7 @@ use etrplus::access::Scope;
 use etrplus::domain::contract::version::Definition;
 use etrplus::domain::contract::{Dataset, spec};
 use etrplus::http::document_text;
+use etrplus::ids::ContributorId;
 use etrplus::jobs::schedule;
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -221,7 +222,7 @@ impl Example {
             return 202;
         }
         // A first request makes something; a second one finds it.
-        if self.operation_id == "request_recall" {
+        if ["request_recall", "create_correction"].contains(&self.operation_id.as_str()) {
             return 201;
         }
         self.promised
@@ -286,8 +287,25 @@ struct Stage {
     held: String,
     obligation: String,
     review: String,
+    corrections: BTreeMap<&'static str, String>,
     overrides: BTreeMap<&'static str, String>,
     constants: BTreeMap<&'static str, String>,
+}
+
+/// Corrections that wait for an operator, by the operation that decides on them.
+async fn corrections(eyes: &TestApp, contributor: Option<ContributorId>) -> BTreeMap<&'static str, String> {
+    let sender = eyes.client("corrector", contributor, &[Scope::BatchesWrite, Scope::BatchesRead], &[]).await;
+    let mut waiting = BTreeMap::new();
+    for (n, operation) in [(301, "approve_correction"), (302, "refuse_correction")] {
+        eyes.judged(&sender, &Submission::ndjson(ndjson(&[account(n)]))).await;
+        let request = json!({
+            "account_ref": format!("ACC-{n:06}"), "as_of_from": "2026-10-01", "as_of_to": "2026-10-31",
+            "delete": true, "reason": "DUPLICATE",
+        });
+        let asked = sender.post_json("/v1/corrections", &request).await.expect(201).json();
+        waiting.insert(operation, asked["correction_id"].as_str().unwrap().to_owned());
+    }
+    waiting
 }
 
 /// A case about a name that contradicts the one that its identifier is known by.
@@ -326,7 +344,8 @@ impl Stage {
         let (overrides, constants) = agreements(&eyes).await;
         contract_versions(&eyes).await;
         let review = review(&eyes, &caller).await;
-        Stage { eyes, caller, published, held, obligation, review, overrides, constants }
+        let corrections = corrections(&eyes, contributor.contributor_id).await;
+        Stage { eyes, caller, published, held, obligation, review, corrections, overrides, constants }
     }
 
     /// What an operation is shown with: its path with things that are there.
@@ -336,6 +355,9 @@ impl Stage {
         let mut path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
         path = path.replace("5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f", &self.obligation);
         path = path.replace("3c9a1f40-6d2b-4f1e-8a57-0b9c8d7e6f5a", &self.review);
+        if let Some(id) = self.corrections.get(operation) {
+            path = path.replace("01936f70-9a4e-7d21-b5c8-1e2f3a4b5c6d", id);
+        }
         path = path.replace("/contributors/acme/", "/contributors/documented/");
         if let Some(id) = self.overrides.get(operation) {
             path = path.replace("5b0f9a52-4f7e-4c44-9d0a-6a2f6a0c1e01", id);
@@ -348,6 +370,9 @@ impl Stage {
             if path.contains("/recalls/") {
                 path = path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b60", &self.recall_of(&batch).await);
             }
+        }
+        if path.contains("/shadows/") {
+            path = path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b61", &self.shadow_of(&batch).await);
         }
         path
     }
@@ -380,6 +405,15 @@ impl Stage {
         let path = format!("/v1/operations/batches/{batch}/recalls");
         let asked = other.post_json(&path, &json!({"reason": "a mistake"})).await.expect(201).json();
         asked["recall_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A shadow of a batch that another operator asked for.
+    async fn shadow_of(&self, batch: &str) -> String {
+        let other = self.eyes.operator(&format!("shadows-{}", uuid::Uuid::now_v7())).await;
+        let path = format!("/v1/operations/batches/{batch}/shadows");
+        let asked = other.post(&path).await.expect(202).json();
+        self.eyes.run_jobs().await;
+        asked["shadow_id"].as_str().unwrap().to_owned()
     }
 
     async fn send(&self, example: &Example) -> Answer {

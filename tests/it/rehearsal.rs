@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use etrplus::db::batches::count_by_state;
 use etrplus::domain::contract::Terms;
 use etrplus::jobs::schedule;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
@@ -269,4 +271,25 @@ async fn a_rehearsal_that_is_confirmed_in_its_last_moment_keeps_its_files() {
     confirming.commit().await.unwrap();
     assert_eq!(removing.await.unwrap(), 0);
     assert_eq!(eyes.batches_by_state().await, [("received".into(), 1)].into());
+}
+
+// On one thread, so that a recorder of its own hears what is counted.
+#[tokio::test]
+async fn rehearsals_are_not_counted_in_the_metrics() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _listening = metrics::set_default_local_recorder(&recorder);
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let submission = Submission::ndjson(ndjson(&[account(1), account_with(2, &json!({"dpd": 40}))]));
+    let counted = ["etr_batches_settled_total", "etr_records_total", "etr_rule_hits_total"];
+
+    eyes.judged(&sender, &submission.clone().with("dry_run=true")).await;
+    let text = recorder.handle().render();
+    assert!(counted.iter().all(|name| !text.contains(name)), "{text}");
+    assert_eq!(count_by_state(&eyes.database.pool).await.unwrap(), []);
+
+    eyes.judged(&sender, &submission).await;
+    let text = recorder.handle().render();
+    assert!(counted.iter().all(|name| text.contains(name)), "{text}");
+    assert_eq!(count_by_state(&eyes.database.pool).await.unwrap(), [("published".into(), 1)]);
 }

@@ -80,6 +80,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("http/problem.rs", "a database error becomes a problem by way of Error"),
     ("ids.rs", "ids are columns"),
     ("jobs/wake.rs", "listens for notifications, which is a connection and no statement"),
+    ("pipeline/corrections.rs", "begins the transactions of corrections"),
     ("pipeline/fixes.rs", "takes part in transaction B"),
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
     ("pipeline/parking.rs", "takes part in transaction C"),
@@ -87,8 +88,10 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/refine/posting.rs", "looks up inside transaction C or beside it"),
     ("pipeline/refine/publish.rs", "begins transaction C"),
     ("pipeline/refine/quarantine.rs", "takes the worker's connection and transaction C"),
+    ("pipeline/refine/shadow.rs", "begins the transaction of a promotion"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),
     ("pipeline/refine/supersede.rs", "takes part in transaction C"),
+    ("pipeline/shadows.rs", "takes the caller's transaction"),
     ("privacy/token.rs", "a token is a column"),
     ("telemetry.rs", "a log filter names the crate"),
 ];

@@ -24,7 +24,7 @@ pub struct Terms {
     /// Share of records rejected by an identity rule, in basis points, above which the file is rejected (F019).
     pub identity_threshold_bps: u32,
     /// The last day for which the contributor has attested that its customers get the notice of processing (L003);
-    /// `None` where the agreement does not say it here.
+    /// `None` only before a contributor is registered: who says no day has a year from then.
     pub notice_attested_until: Option<NaiveDate>,
     /// For how many months after its closed_date an account that has ended is kept (L006).
     pub retention_months: u32,

@@ -170,6 +170,6 @@ mod tests {
         let accounts = [listed("a", 200_00), listed("b", 150_00), owes(account("c"), 900_00, 300_00)];
         assert_eq!(value(&accounts, "listing_count"), Ok(2));
         assert_eq!(value(&accounts, "listing_amount"), Ok(350_00));
-        assert_ne!(value_at(&accounts, "listing_count", "2026-06-15"), Ok(2));
+        assert_ne!(value_at(&accounts, "2026-06-15", "listing_count"), Ok(2));
     }
 }

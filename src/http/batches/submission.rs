@@ -19,7 +19,7 @@ use crate::domain::money::Sen;
 use crate::domain::rules::{Admission, Code, Declared, envelope_findings, rule};
 use crate::http::headers::ContentDigest;
 use crate::http::problem::{FieldProblem, Problem, ProblemKind};
-use crate::ids::{BatchId, ContributorId};
+use crate::ids::{BatchId, CaseId, ContributorId};
 use crate::pipeline::accept::{ContentEncoding, Submission};
 use crate::pipeline::pack::DeclaredDigest;
 
@@ -69,6 +69,8 @@ pub struct SubmissionQuery {
     pub replaces: Option<BatchId>,
     /// The batch of yours whose rejected records this DELTA brings again, mended.
     pub fixes: Option<BatchId>,
+    /// The deletion (a correction's id) whose records this batch brings again on purpose; without it they are rejected, P012.
+    pub case_id: Option<CaseId>,
     /// The same bytes were sent before, and that is meant.
     pub allow_duplicate: Option<bool>,
     /// Only rehearse: the file is judged and reported on as it would be, and changes nothing. Its bytes are kept for a day.
@@ -160,6 +162,7 @@ fn envelope(query: &SubmissionQuery, format: Format, version: String) -> Result<
         nil_return: query.nil_return.unwrap_or(false),
         replaces: query.replaces,
         fixes: query.fixes,
+        case_id: query.case_id,
         allow_duplicate: query.allow_duplicate.unwrap_or(false),
         dry_run: query.dry_run.unwrap_or(false),
         money_unit: query.money_unit,

@@ -5,19 +5,32 @@
 //! records, so memory does not grow with the findings. A first load, where each account comes once, is not walked
 //! through: only rows that a rule may speak of without a past are looked at.
 
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
 use futures::TryStreamExt as _;
+use futures::stream::TryChunksError;
+use sqlx::PgPool;
 
 use super::late;
 use super::ledger::Ledger;
 use super::stage::Stage;
 use crate::db::batches::Batch;
 use crate::db::history::{self as store, Encounter};
+use crate::db::{corrections, events};
 use crate::domain::contract::{Dataset, Mode, Terms};
 use crate::domain::finding::Finding;
 use crate::domain::marks::Marked;
 use crate::domain::rules::RulePolicy;
-use crate::domain::rules::history::{Arriving, HistoryContext, Past, check_history};
+use crate::domain::rules::history::{Arriving, HistoryContext, Movements, Past, check_history};
 use crate::error::Result;
+use crate::ids::ContributorId;
+
+/// Rows whose accounts' events are looked up together.
+const CHUNK: usize = 4096;
+
+/// What events moved on accounts, by reference: sums by value date.
+type Moved = HashMap<String, Vec<(NaiveDate, Movements)>>;
 
 /// Compares the staged rows with the past; takes out of staging what is rejected, and counts what is found and what
 /// was found before (`standing`) about the rows that stay.
@@ -34,21 +47,43 @@ pub async fn compare(
         return Ok(());
     }
     let replaces = batch.mode == Mode::Replace || batch.envelope.replaces.is_some();
-    let context = HistoryContext { terms, replaces, sends_events: false };
-    let mut walk = Walk::new(context, policy);
+    let pool = stage.app.db.system.clone();
+    let sends_events = events::sends_events(&pool, batch.contributor_id).await?;
+    let mut walk = Walk::new(HistoryContext { terms, replaces, sends_events }, policy);
     store::analyze_staged(&mut stage.connection).await?;
-    let first_load = !stage.has_accounts && most_snapshots <= 1;
-    let mut encounters = match first_load {
+    // Where the only account was deleted, there is none, and yet a past.
+    let has_past =
+        stage.has_accounts || corrections::any_deleted(&mut *stage.connection, batch.contributor_id).await?;
+    let first_load = !has_past && most_snapshots <= 1;
+    let encounters = match first_load {
         true => store::first_load(&mut stage.connection),
-        false => store::with_past(&mut stage.connection, batch.contributor_id),
+        false => store::with_past(&mut stage.connection, batch.contributor_id, batch.envelope.case_id),
     };
-    while let Some(encounter) = encounters.try_next().await? {
-        walk.meet(encounter);
+    let mut chunks = encounters.try_chunks(CHUNK);
+    while let Some(chunk) = chunks.try_next().await.map_err(|TryChunksError(_, error)| error)? {
+        let mut moved = match sends_events {
+            true => moved_on(&pool, batch.contributor_id, &chunk).await?,
+            false => Moved::new(),
+        };
+        for encounter in chunk {
+            walk.meet(encounter, &mut moved);
+        }
     }
-    drop(encounters);
+    drop(chunks);
     let (rejected, staying): (Vec<Marked>, Vec<Marked>) =
         walk.found.into_iter().chain(standing).partition(|marked| marked.finding.rejects());
     late::conclude(&rejected, staying, ledger, stage).await
+}
+
+/// The events of the accounts of a chunk. The look-up has a connection of its own: the rows stream on this one's.
+async fn moved_on(pool: &PgPool, contributor: ContributorId, chunk: &[Encounter]) -> Result<Moved> {
+    let mut refs: Vec<&str> = chunk.iter().map(|encounter| encounter.account_ref.as_str()).collect();
+    refs.dedup();
+    let mut moved = Moved::new();
+    for (account_ref, on, movements) in events::movements(pool, contributor, &refs).await? {
+        moved.entry(account_ref).or_default().push((on, movements));
+    }
+    Ok(moved)
 }
 
 /// One walk through the rows.
@@ -76,10 +111,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn meet(&mut self, encounter: Encounter) {
-        let Encounter { record_no, account_ref, row, known, disputed } = encounter;
+    fn meet(&mut self, encounter: Encounter, moved: &mut Moved) {
+        let Encounter { record_no, account_ref, row, known, disputed, deleted } = encounter;
         if account_ref != self.account_ref {
-            self.past = Past { known, disputed, ..Past::default() };
+            let events = moved.remove(&account_ref).unwrap_or_default();
+            self.past = Past { known, events, disputed, deleted };
             self.account_ref = account_ref;
             self.pending = None;
         }
@@ -87,6 +123,8 @@ impl<'a> Walk<'a> {
         {
             self.past.step(&earlier);
         }
+        // A deletion is of some days of the account.
+        self.past.deleted = deleted;
         self.findings.clear();
         check_history(&self.past, &row, &self.context, &mut self.findings);
         // A rule that is milder for the contributor lets the row in, and so into the past of the next one.

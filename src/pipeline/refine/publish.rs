@@ -75,7 +75,10 @@ pub async fn settle(
     audit::record(&mut *tx, &entry).await?;
     jobs::complete_in_tx(&mut tx, lease).await?;
     tx.commit().await?;
-    count_in_metrics(&judgement);
+    // What is rehearsed is no business of the bureau.
+    if !batch.envelope.dry_run {
+        count_in_metrics(&judgement);
+    }
     app.wake.settled();
     Ok(())
 }

@@ -98,7 +98,7 @@ pub struct Past {
     pub known: Option<Known>,
     /// The account's events, summed by value date, in any order.
     pub events: Vec<(NaiveDate, Movements)>,
-    /// The account was deleted and its tombstone stands.
+    /// What the account was on the row's day was deleted, and its tombstone stands.
     pub deleted: bool,
     /// A dispute about the account is open.
     pub disputed: bool,

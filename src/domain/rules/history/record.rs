@@ -69,8 +69,7 @@ pub fn p003(past: &Past, row: &Arriving, context: &HistoryContext<'_>) -> Option
         .then(|| Finding::at(Code::P003, Field::Status))
 }
 
-/// P012: what was deleted as wrong, or disputed out, stays out. A row carries no case, so none brings it back: a
-/// correction that names the case does.
+/// P012: what was deleted as wrong, or disputed out, stays out, unless its batch names the deletion's case.
 pub fn p012(past: &Past, _: &Arriving, _: &HistoryContext<'_>) -> Option<Finding> {
     past.deleted.then(|| Finding::at(Code::P012, Field::AccountRef))
 }

@@ -1,0 +1,257 @@
+//! Corrections: a contributor changes or deletes what it published, out of cycle.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, NaiveDate, Utc};
+use http::{StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+use validator::Validate;
+
+use super::auth::Authorized;
+use super::batches::own_contributor;
+use super::dates;
+use super::examples::corrections as examples;
+use super::extract::{Json as Body, Query, validation_failed};
+use super::page::{Cursors, Limit, Page};
+use super::problem::{FieldProblem, Problem};
+use crate::app::AppState;
+use crate::db::corrections::{self, Correction};
+use crate::domain::correction::CorrectionReason;
+use crate::domain::rules::rule;
+use crate::error::{Error, Result as AppResult};
+use crate::ids::{CaseId, ClientId, ContributorId};
+use crate::pipeline::corrections::{self as pipeline, NewCorrection, Refusal, Wish};
+
+/// Records that exist, and what should become of them: `changes` or `delete`.
+#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CorrectionRequest {
+    #[validate(length(min = 1, max = 64, message = "must have 1 to 64 characters"))]
+    #[schema(min_length = 1, max_length = 64)]
+    pub account_ref: String,
+    /// The first `as_of_date` that it is about.
+    #[serde(deserialize_with = "dates::date")]
+    pub as_of_from: NaiveDate,
+    /// The last one.
+    #[serde(deserialize_with = "dates::date")]
+    pub as_of_to: NaiveDate,
+    /// Fields of the contract with the values that they should have had, as in NDJSON; null empties one.
+    #[schema(value_type = Option<Object>)]
+    pub changes: Option<Map<String, Value>>,
+    /// The records should never have been sent.
+    pub delete: Option<bool>,
+    pub reason: CorrectionReason,
+    /// Where the proof is kept; required for what makes the person look worse. No personal data.
+    #[validate(length(min = 1, max = 200, message = "must have 1 to 200 characters"))]
+    #[schema(min_length = 1, max_length = 200)]
+    pub evidence_ref: Option<String>,
+}
+
+/// A correction and where it stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CorrectionView {
+    pub correction_id: CaseId,
+    pub contributor_id: ContributorId,
+    pub account_ref: String,
+    pub as_of_from: NaiveDate,
+    pub as_of_to: NaiveDate,
+    /// CHANGE, DELETE_ERROR or DELETE_FRAUD.
+    pub kind: String,
+    #[schema(value_type = Object)]
+    pub changes: Value,
+    pub reason: String,
+    pub evidence_ref: Option<String>,
+    /// It makes the person look worse.
+    pub adverse: bool,
+    /// Records that it was about when it was asked for.
+    pub records: i64,
+    /// requested: waits for an operator; applied; refused.
+    pub state: String,
+    pub requested_by: ClientId,
+    pub requested_at: DateTime<Utc>,
+    pub decided_by: Option<ClientId>,
+    pub decided_at: Option<DateTime<Utc>>,
+    pub applied_at: Option<DateTime<Utc>>,
+}
+
+impl From<Correction> for CorrectionView {
+    fn from(found: Correction) -> CorrectionView {
+        CorrectionView {
+            correction_id: found.correction_id,
+            contributor_id: found.contributor_id,
+            account_ref: found.account_ref,
+            as_of_from: found.as_of_from,
+            as_of_to: found.as_of_to,
+            kind: found.kind,
+            changes: found.changes,
+            reason: found.reason,
+            evidence_ref: found.evidence_ref,
+            adverse: found.adverse,
+            records: found.records,
+            state: found.state,
+            requested_by: found.requested_by,
+            requested_at: found.requested_at,
+            decided_by: found.decided_by,
+            decided_at: found.decided_at,
+            applied_at: found.applied_at,
+        }
+    }
+}
+
+/// In the words of the HTTP layer.
+pub(super) fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::NotCorrectable(_) => validation_failed(vec![FieldProblem::new(
+            "/changes",
+            "unknown-field",
+            "names a field that corrections do not change; delete the record and send it anew, or ask for help",
+        )]),
+        Refusal::Breaks(findings) => {
+            let place = |finding: &crate::domain::finding::Finding| {
+                let pointer =
+                    finding.field.map_or("/changes".to_owned(), |field| format!("/changes/{}", field.name()));
+                FieldProblem::new(pointer, finding.code.as_str(), rule(finding.code).message_en)
+            };
+            validation_failed(findings.iter().map(place).collect())
+        }
+        Refusal::Other(error) => error.into(),
+    }
+}
+
+/// Correct records that you published.
+///
+/// The records of one account, of days within a range; they must exist. Each gets a new version, the old one is kept, and what is
+/// served follows at once. A correction that makes the person look worse needs `evidence_ref` and waits for an operator, and so
+/// does every deletion; what is deleted cannot be sent again (P012). Asking for the same again gives the same correction.
+#[utoipa::path(
+    post, path = "/v1/corrections", operation_id = "create_correction", tag = "batches",
+    request_body(content = CorrectionRequest, example = json!(examples::request())),
+    responses((status = 201, description = "applied, or waiting for an operator", body = CorrectionView, example = json!(examples::applied())),
+        (status = 200, description = "the same was asked for before", body = CorrectionView),
+        (status = 404, description = "no published record of the account in the range"),
+        (status = 409, description = "`conflict`: another correction of these records waits"),
+        (status = 422, description = "`validation-failed`: the records would break a rule, or evidence is missing")),
+)]
+pub async fn create_correction(
+    State(app): State<AppState>,
+    Authorized(principal): Authorized,
+    Body(request): Body<CorrectionRequest>,
+) -> Result<Response, Problem> {
+    let contributor_id = own_contributor(&principal)?;
+    let wrong = |pointer: &str, text: &'static str| {
+        validation_failed(vec![FieldProblem::new(pointer.to_owned(), "invalid", text)])
+    };
+    if request.as_of_from > request.as_of_to {
+        return Err(wrong("/as_of_to", "must not be before as_of_from"));
+    }
+    let wish = match (request.changes, request.delete.unwrap_or(false)) {
+        (Some(changes), false) if !changes.is_empty() => Wish::Change(changes),
+        (None, true) => Wish::Delete,
+        _ => return Err(wrong("/changes", "say changes with at least one field, or delete, and not both")),
+    };
+    let new = NewCorrection {
+        contributor_id,
+        client_id: principal.client_id,
+        account_ref: request.account_ref,
+        as_of_from: request.as_of_from,
+        as_of_to: request.as_of_to,
+        wish,
+        reason: request.reason,
+        evidence_ref: request.evidence_ref,
+    };
+    // A task of its own: when the caller hangs up, what was begun is finished.
+    let task = tokio::spawn(async move { pipeline::request(&app, new).await });
+    let done = task.await.map_err(|error| Error::Internal(format!("correcting: {error}")))?;
+    let (correction, new) = done.map_err(refused)?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(CorrectionView::from(correction))).into_response())
+}
+
+/// Where a correction stands.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CorrectionState {
+    Requested,
+    Applied,
+    Refused,
+}
+
+impl CorrectionState {
+    fn as_str(self) -> &'static str {
+        match self {
+            CorrectionState::Requested => "requested",
+            CorrectionState::Applied => "applied",
+            CorrectionState::Refused => "refused",
+        }
+    }
+}
+
+/// Which corrections.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CorrectionsQuery {
+    #[param(inline)]
+    pub state: Option<CorrectionState>,
+    /// From the previous page.
+    pub cursor: Option<String>,
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    pub limit: Option<Limit>,
+}
+
+/// A list of corrections: whose, and for whom.
+pub(super) async fn page_of(
+    app: &AppState,
+    (contributor, owner): (Option<ContributorId>, Uuid),
+    query: &CorrectionsQuery,
+    uri: &Uri,
+) -> Result<Response, Problem> {
+    let cursors = Cursors { keys: &app.keys, list: "corrections", owner };
+    let after = query.cursor.as_deref().map(|cursor| cursors.open::<CaseId>(cursor)).transpose()?;
+    let limit = query.limit.unwrap_or_default().get();
+    let state = query.state.map(CorrectionState::as_str);
+    // One more than asked tells whether there is a next page.
+    let mut rows = read(app, contributor, state, after, limit + 1).await?;
+    let more = rows.len() as i64 > limit;
+    rows.truncate(limit as usize);
+    let last = rows.last().filter(|_| more).map(|row| row.correction_id);
+    let next_cursor = last.map(|position| cursors.seal(&position)).transpose()?;
+    Ok(Page { items: rows.into_iter().map(CorrectionView::from).collect(), next_cursor }.respond(uri))
+}
+
+async fn read(
+    app: &AppState,
+    contributor: Option<ContributorId>,
+    state: Option<&str>,
+    after: Option<CaseId>,
+    limit: i64,
+) -> AppResult<Vec<Correction>> {
+    let Some(own) = contributor else {
+        return corrections::list(&app.db.system, None, state, after, limit).await;
+    };
+    let mut tx = app.db.as_contributor(own).await?;
+    let rows = corrections::list(&mut *tx, contributor, state, after, limit).await?;
+    tx.commit().await?;
+    Ok(rows)
+}
+
+/// List your corrections, newest first.
+#[utoipa::path(
+    get, path = "/v1/corrections", operation_id = "list_corrections", tag = "batches",
+    params(CorrectionsQuery),
+    responses((status = 200, description = "a page of corrections", body = Page<CorrectionView>, example = json!(examples::page()))),
+)]
+pub async fn list_corrections(
+    State(app): State<AppState>,
+    Authorized(principal): Authorized,
+    uri: Uri,
+    Query(query): Query<CorrectionsQuery>,
+) -> Result<Response, Problem> {
+    let contributor = own_contributor(&principal)?;
+    page_of(&app, (Some(contributor), contributor.0), &query, &uri).await
+}

@@ -1,0 +1,54 @@
+//! What corrections look like.
+
+use serde_json::{Value, json};
+
+pub const CORRECTION_ID: &str = "01936f70-9a4e-7d21-b5c8-1e2f3a4b5c6d";
+
+pub fn request() -> Value {
+    json!({
+        "account_ref": "ACC-000001",
+        "as_of_from": "2026-10-01",
+        "as_of_to": "2026-10-31",
+        "changes": { "outstanding": 55_000 },
+        "reason": "PAYMENT_POSTED_LATE",
+    })
+}
+
+fn correction(state: &str, kind: &str, changes: &Value) -> Value {
+    let decided = kind != "CHANGE" && state != "requested";
+    json!({
+        "correction_id": CORRECTION_ID,
+        "contributor_id": "0f9619ff-8b86-4d01-b42d-00cf4fc964c1",
+        "account_ref": "ACC-000001",
+        "as_of_from": "2026-10-01",
+        "as_of_to": "2026-10-31",
+        "kind": kind,
+        "changes": changes,
+        "reason": if kind == "CHANGE" { "PAYMENT_POSTED_LATE" } else { "DUPLICATE" },
+        "evidence_ref": null,
+        "adverse": false,
+        "records": 1,
+        "state": state,
+        "requested_by": "0f9619ff-8b86-4d01-b42d-00cf4fc964f1",
+        "requested_at": "2026-11-24T02:00:00Z",
+        "decided_by": decided.then_some("0f9619ff-8b86-4d01-b42d-00cf4fc964f2"),
+        "decided_at": decided.then_some("2026-11-24T03:00:00Z"),
+        "applied_at": (state == "applied").then_some("2026-11-24T03:00:00Z"),
+    })
+}
+
+pub fn applied() -> Value {
+    correction("applied", "CHANGE", &json!({ "outstanding": 55_000 }))
+}
+
+pub fn deleted() -> Value {
+    correction("applied", "DELETE_ERROR", &json!({}))
+}
+
+pub fn refused() -> Value {
+    correction("refused", "DELETE_ERROR", &json!({}))
+}
+
+pub fn page() -> Value {
+    json!({ "items": [applied()] })
+}

@@ -1,0 +1,287 @@
+//! Corrections out of cycle: new versions of records that were published, never a silent overwrite. What makes a person
+//! look worse, and every deletion, waits for an operator; anything else is applied at once.
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::db::corrections::{self, Correction, Decision};
+use crate::db::{contributors, jobs, journal, lineage};
+use crate::domain::correction::{self, CORRECTABLE, CorrectionReason, Effect, Sent};
+use crate::domain::dates;
+use crate::domain::finding::Finding;
+use crate::error::{Error, Result};
+use crate::ids::{CaseId, ClientId, ContributorId};
+use crate::privacy::random;
+
+/// What should become of the records.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    Change(Sent),
+    Delete,
+}
+
+/// A correction that a contributor asks for.
+#[derive(Clone, Debug)]
+pub struct NewCorrection {
+    pub contributor_id: ContributorId,
+    pub client_id: ClientId,
+    pub account_ref: String,
+    pub as_of_from: chrono::NaiveDate,
+    pub as_of_to: chrono::NaiveDate,
+    pub wish: Wish,
+    pub reason: CorrectionReason,
+    pub evidence_ref: Option<String>,
+}
+
+impl NewCorrection {
+    fn kind(&self) -> &'static str {
+        match (&self.wish, self.reason) {
+            (Wish::Change(_), _) => "CHANGE",
+            (Wish::Delete, CorrectionReason::FraudConfirmed) => "DELETE_FRAUD",
+            (Wish::Delete, _) => "DELETE_ERROR",
+        }
+    }
+}
+
+/// Why a correction cannot be taken.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A field that no correction changes.
+    NotCorrectable(String),
+    /// The rules that a record would break, which it does not break now.
+    Breaks(Vec<Finding>),
+    Other(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Other(error)
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Refusal {
+        Refusal::Other(error.into())
+    }
+}
+
+/// Takes a correction, and applies it where nobody else has to agree. `true` when it is new: asking for what was asked for
+/// already gives that.
+///
+/// # Errors
+/// A [`Refusal`]; nothing is kept.
+pub async fn request(app: &App, new: NewCorrection) -> Result<(Correction, bool), Refusal> {
+    if let Wish::Change(changes) = &new.wish {
+        let known = |name: &String| CORRECTABLE.iter().any(|field| field.name() == name.as_str());
+        if let Some(strange) = changes.keys().find(|name| !known(name)) {
+            return Err(Refusal::NotCorrectable(strange.clone()));
+        }
+    }
+    let now = app.clock.now();
+    let mut correction = Correction {
+        correction_id: CaseId(random::uuid_v7(now)),
+        contributor_id: new.contributor_id,
+        account_ref: new.account_ref.clone(),
+        as_of_from: new.as_of_from,
+        as_of_to: new.as_of_to,
+        kind: new.kind().to_owned(),
+        changes: match &new.wish {
+            Wish::Change(changes) => Value::Object(changes.clone()),
+            Wish::Delete => json!({}),
+        },
+        reason: new.reason.as_str().to_owned(),
+        evidence_ref: new.evidence_ref.clone(),
+        adverse: false,
+        records: 0,
+        state: "requested".to_owned(),
+        requested_by: new.client_id,
+        requested_at: now,
+        decided_by: None,
+        decided_at: None,
+        applied_at: None,
+    };
+    let mut tx = app.db.refinery.begin().await?;
+    jobs::seize_lane_in_tx(&mut tx, new.contributor_id).await?;
+    let same = corrections::find_same(&mut *tx, &correction).await?;
+    let effect = match effect_in_tx(app, &mut tx, &mut correction).await {
+        // What was deleted already is not there any more.
+        Err(Refusal::Other(Error::NotFound)) if same.is_some() => {
+            Effect { changed: false, adverse: false, reopened: false }
+        }
+        effect => effect?,
+    };
+    match same {
+        Some(same) if !effect.changed || same.state == "requested" => return Ok((same, false)),
+        _ if !effect.changed => return Err(unchanged().into()),
+        _ => {}
+    }
+    check(&correction.reason, correction.evidence_ref.as_deref(), &effect)?;
+    correction.adverse = effect.adverse;
+    if !corrections::insert(&mut *tx, &correction).await? {
+        return Err(
+            Error::conflict("conflict", "another correction of these records waits for an operator").into()
+        );
+    }
+    record(&mut tx, &correction, (new.client_id, "client"), "correction.request", now).await?;
+    if correction.kind == "CHANGE" && !effect.adverse {
+        apply_in_tx(&mut tx, &correction, Decision { by: None, at: now }).await?;
+    }
+    let kept = corrections::find(&mut *tx, correction.correction_id).await?.ok_or(Error::NotFound)?;
+    tx.commit().await?;
+    app.wake.work();
+    Ok((kept, true))
+}
+
+/// What the correction does to the records that it is about; it also counts them.
+async fn effect_in_tx(
+    app: &App,
+    tx: &mut PgConnection,
+    correction: &mut Correction,
+) -> Result<Effect, Refusal> {
+    let targets = corrections::targets(tx, correction).await?;
+    if targets.is_empty() {
+        return Err(Error::NotFound.into());
+    }
+    correction.records = targets.len() as i64;
+    if correction.kind != "CHANGE" {
+        return Ok(Effect { changed: true, adverse: false, reopened: false });
+    }
+    let contributor =
+        contributors::find(&mut *tx, correction.contributor_id).await?.ok_or(Error::NotFound)?;
+    let today = dates::business_date(app.clock.now());
+    let changes = correction.changes.as_object().cloned().unwrap_or_default();
+    let mut whole = Effect { changed: false, adverse: false, reopened: false };
+    for target in &targets {
+        let one = correction::effect(target, &changes, &contributor.terms, today).map_err(Refusal::Breaks)?;
+        whole.changed |= one.changed;
+        whole.adverse |= one.adverse;
+        whole.reopened |= one.reopened;
+    }
+    Ok(whole)
+}
+
+/// What only the reason and the evidence can permit.
+fn check(reason: &str, evidence_ref: Option<&str>, effect: &Effect) -> Result<(), Error> {
+    if effect.reopened && reason != CorrectionReason::Reopened.as_str() {
+        let text = "an account that has ended is opened again for the reason REOPENED alone";
+        return Err(Error::unprocessable("validation-failed", text));
+    }
+    if effect.adverse && evidence_ref.is_none() {
+        let text = "a correction that makes the person look worse needs evidence_ref";
+        return Err(Error::unprocessable("validation-failed", text));
+    }
+    Ok(())
+}
+
+fn unchanged() -> Error {
+    Error::unprocessable(
+        "validation-failed",
+        "the records say already what the correction would make them say",
+    )
+}
+
+/// Applies a correction that waits. Doing it again changes nothing.
+///
+/// # Errors
+/// A [`Refusal`], such as `same-operator`, or a conflict when it was refused.
+pub async fn approve(app: &App, operator: ClientId, id: CaseId) -> Result<Correction, Refusal> {
+    let now = app.clock.now();
+    let asked = corrections::find(&app.db.system, id).await?.ok_or(Error::NotFound)?;
+    let mut tx = app.db.refinery.begin().await?;
+    jobs::seize_lane_in_tx(&mut tx, asked.contributor_id).await?;
+    let mut asked = corrections::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    if let Some(settled) = settled(&asked, operator, "applied")? {
+        return Ok(settled);
+    }
+    // What it is about may have changed since; the rules hold for what is there now.
+    let effect = effect_in_tx(app, &mut tx, &mut asked).await?;
+    check(&asked.reason, asked.evidence_ref.as_deref(), &effect)?;
+    apply_in_tx(&mut tx, &asked, Decision { by: Some(operator), at: now }).await?;
+    record(&mut tx, &asked, (operator, "operator"), "correction.approve", now).await?;
+    let kept = corrections::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    tx.commit().await?;
+    app.wake.work();
+    Ok(kept)
+}
+
+/// Refuses a correction that waits. Doing it again changes nothing.
+///
+/// # Errors
+/// `same-operator`, or a conflict when it was applied.
+pub async fn refuse(app: &App, operator: ClientId, id: CaseId) -> Result<Correction> {
+    let now = app.clock.now();
+    let mut tx = app.db.system.begin().await?;
+    let asked = corrections::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    if let Some(settled) = settled(&asked, operator, "refused")? {
+        return Ok(settled);
+    }
+    if !corrections::refuse_in_tx(&mut tx, id, Decision { by: Some(operator), at: now }).await? {
+        return Err(Error::conflict("conflict", "the correction was decided at the same moment"));
+    }
+    record(&mut tx, &asked, (operator, "operator"), "correction.refuse", now).await?;
+    let kept = corrections::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    tx.commit().await?;
+    Ok(kept)
+}
+
+/// The correction itself when it was decided so before.
+fn settled(asked: &Correction, operator: ClientId, decision: &str) -> Result<Option<Correction>> {
+    if asked.state == decision {
+        return Ok(Some(asked.clone()));
+    }
+    if asked.state != "requested" {
+        return Err(Error::conflict("conflict", format!("the correction is {} already", asked.state)));
+    }
+    if asked.requested_by == operator {
+        return Err(Error::conflict(
+            "same-operator",
+            "who asked for a correction cannot decide on it; somebody else has to",
+        ));
+    }
+    Ok(None)
+}
+
+/// New versions in the journal, and the account as it follows from them. The caller holds the contributor's lane.
+async fn apply_in_tx(tx: &mut PgConnection, correction: &Correction, decision: Decision) -> Result<()> {
+    let publication_no = journal::next_publication(&mut *tx).await?;
+    if !corrections::set_applied_in_tx(tx, correction.correction_id, publication_no, decision).await? {
+        return Err(Error::conflict("conflict", "the correction was decided at the same moment"));
+    }
+    let id = correction.correction_id.to_string();
+    for batch in corrections::enter_versions_in_tx(tx, correction, publication_no, decision.at).await? {
+        let corrected = batch.to_string();
+        let edge = [("correction", id.as_str(), "corrected_batch", corrected.as_str())];
+        lineage::insert_edges(tx, correction.contributor_id, batch, &edge, decision.at).await?;
+    }
+    if correction.kind != "CHANGE" {
+        corrections::bury_in_tx(tx, correction, decision.at).await?;
+    }
+    journal::touch_accounts_in_tx(tx, &[correction.account_ref.as_str()]).await?;
+    journal::refold_in_tx(tx, correction.contributor_id, None).await
+}
+
+async fn record(
+    tx: &mut PgConnection,
+    correction: &Correction,
+    (client, actor): (ClientId, &str),
+    action: &str,
+    at: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    let id = correction.correction_id.to_string();
+    let entry = Entry {
+        at,
+        actor_client: Some(client),
+        actor,
+        action,
+        object_kind: "correction",
+        object_id: &id,
+        outcome: "done",
+        detail: json!({
+            "kind": correction.kind, "reason": correction.reason, "records": correction.records,
+            "as_of_from": correction.as_of_from, "as_of_to": correction.as_of_to, "adverse": correction.adverse,
+        }),
+    };
+    audit::record(tx, &entry).await
+}

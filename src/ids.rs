@@ -50,6 +50,10 @@ uuid_id!(
 );
 uuid_id!(JobId);
 uuid_id!(
+    /// A batch judged again.
+    ShadowId
+);
+uuid_id!(
     /// A case that an operator decides: whose account it is, or whether records are corrected.
     CaseId
 );

@@ -9,7 +9,19 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::ids::{BatchId, ContributorId, JobId};
+use crate::ids::{BatchId, ContributorId, JobId, ShadowId};
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum JobKind {
+    /// A received batch to its verdict.
+    RefineBatch,
+    /// A batch judged again, beside what it is.
+    JudgeShadow,
+    /// What that found, applied.
+    PromoteShadow,
+}
 
 /// What a lease holder holds. Without it nothing about the lane's batches may be changed.
 #[derive(Clone, Copy, Debug, FromRow)]
@@ -18,6 +30,9 @@ pub struct Lease {
     pub lease_token: Uuid,
     pub job_id: JobId,
     pub batch_id: BatchId,
+    pub kind: JobKind,
+    /// The shadow that is judged or promoted.
+    pub shadow_id: Option<ShadowId>,
     /// How often the job has been taken up, this time included.
     pub attempts: i32,
     /// How many attempts in a row, this one included, nobody has reported the end of.
@@ -49,8 +64,8 @@ pub async fn lease(ex: impl PgExecutor<'_>, lease_token: Uuid, length: Duration)
             WHERE j.state = 'queued' ORDER BY j.job_no LIMIT 1)
         UPDATE jobs SET attempts = attempts + 1, unreported_attempts = unreported_attempts + 1
         FROM job, leased WHERE jobs.job_id = job.job_id
-        RETURNING leased.contributor_id, leased.lease_token, jobs.job_id, jobs.batch_id, jobs.attempts,
-            jobs.unreported_attempts",
+        RETURNING leased.contributor_id, leased.lease_token, jobs.job_id, jobs.batch_id, jobs.kind,
+            jobs.shadow_id, jobs.attempts, jobs.unreported_attempts",
     )
     .bind(lease_token)
     .bind(length.as_secs_f64())

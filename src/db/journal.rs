@@ -3,8 +3,9 @@
 //! (batch_id, record_no, publication_no) is a version of a record. Its newest version counts, while its batch is
 //! published or curated, unless that version is withdrawn.
 
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{Connection as _, PgConnection, PgExecutor};
 
+use super::batches::Batch;
 use super::columns::{journal_columns, snapshot_columns};
 use super::serving::Origin;
 use super::{delistings, overlay, serving_restrictions};
@@ -134,16 +135,14 @@ pub async fn refold_in_tx(
 /// `domain::history` over all records at once: one per calendar month (the later day; on the same day the later place;
 /// within a batch the primary holder's row, then the later record), 24 calendar months back from the newest, and the
 /// newest of them is the current snapshot.
-const FOLD: &str = concat!(
-    "/* journal.fold */ INSERT INTO accounts (subject_id, contributor_id, account_ref, batch_id, known_from, rules_version,
+macro_rules! fold {
+    ($name:literal, $counting:expr) => {
+        concat!(
+    "/* ", $name, " */ INSERT INTO accounts (subject_id, contributor_id, account_ref, batch_id, known_from, rules_version,
         month_as_of, month_status, month_dpd, month_outstanding_sen, month_overdue_sen, ",
     snapshot_columns!(""),
     ")
-    WITH counting AS MATERIALIZED (
-        SELECT batch_id, publication_no AS place FROM batches
-        WHERE contributor_id = $1 AND state IN ('published', 'curated') AND NOT dry_run
-        UNION
-        SELECT $2::uuid, $3::bigint WHERE $2 IS NOT NULL
+    WITH counting AS MATERIALIZED (", $counting, "
         UNION
         -- Months from before there was a journal.
         SELECT '00000000-0000-0000-0000-000000000000', 0),
@@ -177,4 +176,78 @@ const FOLD: &str = concat!(
         f.month_as_of, f.month_status, f.month_dpd, f.month_outstanding_sen, f.month_overdue_sen, ",
     snapshot_columns!("s."),
     " FROM folded f JOIN account_snapshots s USING (batch_id, record_no, publication_no)"
+)
+    };
+}
+
+/// What counts now, and a batch that is about to.
+const FOLD: &str = fold!(
+    "journal.fold",
+    "SELECT batch_id, publication_no AS place FROM batches
+     WHERE contributor_id = $1 AND state IN ('published', 'curated') AND NOT dry_run
+     UNION SELECT $2::uuid, $3::bigint WHERE $2 IS NOT NULL"
 );
+
+/// What counted before a batch was published: earlier publications, and what it took the place of. For a batch that
+/// never was, all that counts now.
+const FOLD_BEFORE: &str = fold!(
+    "journal.fold_before",
+    "SELECT batch_id, publication_no AS place FROM batches
+     WHERE contributor_id = $1 AND batch_id <> $2 AND NOT dry_run AND ($3::bigint IS NULL OR publication_no < $3)
+       AND (state IN ('published', 'curated') OR (state = 'superseded' AND superseded_by = $2))"
+);
+
+/// Puts a temporary table `accounts` in front of the real one, as it was before a batch, for the rest of the session. What
+/// judges the batch again then reads that past, and the batch's own effect is no history of it. The caller sees to it
+/// that the connection is closed and never reused.
+pub async fn stand_before_in_session(connection: &mut PgConnection, batch: &Batch) -> Result<()> {
+    let published = publication_of(&mut *connection, batch.id).await?;
+    // Statements that were prepared before would go on reading the real table.
+    connection.clear_cached_statements().await?;
+    let mut tx = connection.begin().await?;
+    sqlx::query(
+        "/* journal.mask_accounts */ CREATE TEMPORARY TABLE accounts (LIKE accounts INCLUDING DEFAULTS INCLUDING INDEXES)",
+    )
+    .execute(&mut *tx)
+    .await?;
+    prepare_touched(&mut tx).await?;
+    sqlx::query(
+        "/* journal.touch_all */ INSERT INTO touched_accounts (account_ref)
+        SELECT DISTINCT account_ref FROM account_snapshots WHERE contributor_id = $1",
+    )
+    .bind(batch.contributor_id)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("/* journal.analyze_all */ ANALYZE touched_accounts").execute(&mut *tx).await?;
+    sqlx::query(FOLD_BEFORE)
+        .bind(batch.contributor_id)
+        .bind(batch.id)
+        .bind(published)
+        .execute(&mut *tx)
+        .await?;
+    serving_restrictions::apply_in_tx(&mut tx, batch.contributor_id).await?;
+    delistings::apply_in_tx(&mut tx, batch.contributor_id).await?;
+    sqlx::query("/* journal.analyze_past */ ANALYZE accounts").execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Takes the past away again: the session sees the accounts as they are.
+pub async fn leave_past_in_session(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query("/* journal.unmask_accounts */ DROP TABLE pg_temp.accounts")
+        .execute(&mut *connection)
+        .await?;
+    connection.clear_cached_statements().await?;
+    Ok(())
+}
+
+/// A batch's place in the order of publications; `None` when it was never published.
+pub async fn publication_of(ex: impl PgExecutor<'_>, batch: BatchId) -> Result<Option<i64>> {
+    let number = sqlx::query_scalar(
+        "/* journal.publication_of */ SELECT publication_no FROM batches WHERE batch_id = $1",
+    )
+    .bind(batch)
+    .fetch_one(ex)
+    .await?;
+    Ok(number)
+}

@@ -48,6 +48,7 @@ pub mod schema;
 pub mod scorecard;
 pub mod serving;
 pub mod serving_restrictions;
+pub mod shadows;
 pub mod signing_keys;
 pub mod staged_applications;
 pub mod staged_events;

@@ -107,6 +107,9 @@ fn routes() -> Routes {
         // A recall has no time limit of its own: it ends, or the database says why not.
         .scoped_streaming(Scope::Admin, routes!(operations::recalls::approve_recall))
         .scoped(Scope::Admin, routes!(operations::recalls::refuse_recall))
+        .scoped(Scope::Admin, routes!(operations::shadows::request_shadow))
+        .scoped(Scope::Admin, routes!(operations::shadows::find_shadow))
+        .scoped(Scope::Admin, routes!(operations::shadows::promote_shadow))
         .scoped(Scope::Admin, routes!(operations::overrides::request_override))
         .scoped(Scope::Admin, routes!(operations::overrides::list_overrides))
         .scoped(Scope::Admin, routes!(operations::overrides::approve_override))

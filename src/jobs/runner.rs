@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::schedule;
 use crate::app::App;
 use crate::db::batches::{self, Step};
-use crate::db::jobs::{self, Lease};
+use crate::db::jobs::{self, JobKind, Lease};
+use crate::db::shadows;
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::pipeline::refine;
@@ -78,7 +79,7 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
     let outcome = if lease.unreported_attempts > MAX_UNREPORTED_ATTEMPTS {
         Err(Error::Internal(format!("its worker died {MAX_UNREPORTED_ATTEMPTS} times in a row")))
     } else {
-        hold_lane_while(app, &lease, Box::pin(refine::refine(app, &lease))).await
+        hold_lane_while(app, &lease, Box::pin(work(app, &lease))).await
     };
     let seconds = started.elapsed().as_secs_f64();
     metrics::histogram!("etr_refine_seconds").record(seconds);
@@ -92,6 +93,14 @@ pub async fn work_once(app: &Arc<App>) -> Result<bool> {
     // The lane may hold more.
     app.wake.work_here();
     Ok(true)
+}
+
+async fn work(app: &Arc<App>, lease: &Lease) -> Result<()> {
+    match lease.kind {
+        JobKind::RefineBatch => refine::refine(app, lease).await,
+        JobKind::JudgeShadow => refine::shadow::judge(app, lease).await,
+        JobKind::PromoteShadow => refine::shadow::promote(app, lease).await,
+    }
 }
 
 /// Runs the work with a heartbeat; ends it when the lane is lost. A panic in it is an error of the batch.
@@ -134,6 +143,10 @@ async fn settle_failure(app: &App, lease: &Lease, error: &Error) -> Result<()> {
     if lease.attempts < limit {
         let delay = 2_i32.saturating_pow(lease.attempts.clamp(0, 10) as u32 - 1).min(MAX_DELAY_SECONDS);
         jobs::retry_in_tx(&mut tx, lease, delay, &cause).await?;
+    } else if let Some(shadow) = lease.shadow_id {
+        // The batch stays what it is: only its shadow came to nothing.
+        jobs::bury_in_tx(&mut tx, lease, &cause).await?;
+        shadows::end_in_tx(&mut tx, shadow, "failed", &cause).await?;
     } else {
         jobs::bury_in_tx(&mut tx, lease, &cause).await?;
         let step = Step { at: app.clock.now(), actor: "worker", reason: Some("every attempt failed") };

@@ -39,6 +39,7 @@ pub mod refine;
 pub mod rehearsals;
 pub mod replay;
 pub mod schedules;
+pub mod shadows;
 pub mod sweep;
 pub mod unopened;
 

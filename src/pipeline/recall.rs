@@ -27,6 +27,12 @@ pub async fn request(app: &App, operator: ClientId, id: BatchId, reason: &str) -
     let now = app.clock.now();
     let mut tx = app.db.system.begin().await?;
     let batch = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    if batch.envelope.dry_run {
+        return Err(Error::conflict(
+            "illegal-transition",
+            "a rehearsal published nothing that could be recalled",
+        ));
+    }
     if !batch.state.may_become(State::Recalled) {
         return Err(lifecycle::illegal(batch.state, State::Recalled));
     }

@@ -44,6 +44,7 @@ impl Operation {
             .replace("{dataset}", "account_snapshot")
             .replace("{batch_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{recall_id}", "00000000-0000-4000-8000-000000000000")
+            .replace("{shadow_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{name}", "sweep_abandoned_uploads")
             .replace("{obligation_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{case_id}", "00000000-0000-4000-8000-000000000000")

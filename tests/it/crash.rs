@@ -391,6 +391,8 @@ async fn transaction_c_fails_when_somebody_else_has_the_lane() {
         lease_token: uuid::Uuid::from_u128(1),
         job_id: sqlx::query_scalar("SELECT job_id FROM jobs").fetch_one(&mut *held).await.unwrap(),
         batch_id: sqlx::query_scalar("SELECT batch_id FROM batches").fetch_one(&mut *held).await.unwrap(),
+        kind: etrplus::db::jobs::JobKind::RefineBatch,
+        shadow_id: None,
         attempts: 1,
         unreported_attempts: 1,
     };

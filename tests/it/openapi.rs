@@ -371,6 +371,9 @@ impl Stage {
                 path = path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b60", &self.recall_of(&batch).await);
             }
         }
+        if path.contains("/shadows/") {
+            path = path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b61", &self.shadow_of(&batch).await);
+        }
         path
     }
 
@@ -402,6 +405,15 @@ impl Stage {
         let path = format!("/v1/operations/batches/{batch}/recalls");
         let asked = other.post_json(&path, &json!({"reason": "a mistake"})).await.expect(201).json();
         asked["recall_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A shadow of a batch that another operator asked for.
+    async fn shadow_of(&self, batch: &str) -> String {
+        let other = self.eyes.operator(&format!("shadows-{}", uuid::Uuid::now_v7())).await;
+        let path = format!("/v1/operations/batches/{batch}/shadows");
+        let asked = other.post(&path).await.expect(202).json();
+        self.eyes.run_jobs().await;
+        asked["shadow_id"].as_str().unwrap().to_owned()
     }
 
     async fn send(&self, example: &Example) -> Answer {

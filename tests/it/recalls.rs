@@ -55,18 +55,6 @@ async fn accounts_of(eyes: &TestApp, caller: &Caller) -> Vec<Value> {
     .unwrap()
 }
 
-async fn publish(eyes: &TestApp, caller: &Caller, submission: &Submission) -> String {
-    let id = caller.submit(submission).await;
-    eyes.run_jobs().await;
-    if caller.batch(&id).await["state"] == "on_hold" {
-        let path = format!("/v1/batches/{id}/confirm");
-        caller.post_json(&path, &json!({"explanation": "sent as it is"})).await.expect(200);
-        eyes.run_jobs().await;
-    }
-    assert_eq!(caller.batch(&id).await["state"], "published", "{:#}", caller.report(&id).await);
-    id
-}
-
 /// One submission of a made-up contributor: a mode, a month, and what it says of which accounts.
 #[derive(Clone, Debug)]
 struct Sent {
@@ -124,13 +112,13 @@ async fn after_a_recall_accounts_are_as_if_the_batch_had_never_come() {
         let twin = eyes.contributor(&format!("twin-{case}"), backfilling()).await;
         let mut sent = Vec::new();
         for (n, one) in year.iter().enumerate() {
-            sent.push(publish(&eyes, &bank, &one.submission()).await);
+            sent.push(eyes.published(&bank, &one.submission()).await);
             if n != mistake {
                 // Without the mistake before it, the twin's book may be the first of its month.
                 let booked = |m: usize| m != mistake && year[m].mode != "DELTA" && year[m].month == one.month;
                 let first = one.mode == "REPLACE" && !(0..n).any(booked);
                 let one = Sent { mode: if first { "FULL" } else { one.mode }, ..one.clone() };
-                publish(&eyes, &twin, &one.submission()).await;
+                eyes.published(&twin, &one.submission()).await;
             }
         }
         // What replaced the mistake took its place; it goes first, and comes back in the twin's way.
@@ -149,7 +137,7 @@ async fn a_recall_needs_two_operators_and_happens_once() {
     let eyes = TestApp::start().await;
     let bank = eyes.contributor("bank", Terms::default()).await;
     let [asking, deciding] = two_operators(&eyes).await;
-    let batch = publish(&eyes, &bank, &Submission::ndjson(ndjson(&[account(1)]))).await;
+    let batch = eyes.published(&bank, &Submission::ndjson(ndjson(&[account(1)]))).await;
 
     let asked = ask_for_recall(&asking, &batch).await.expect(201).json();
     let again = ask_for_recall(&deciding, &batch).await.expect(200).json();
@@ -188,7 +176,7 @@ async fn a_refused_recall_leaves_the_batch_and_another_may_be_asked_for() {
     let eyes = TestApp::start().await;
     let bank = eyes.contributor("bank", Terms::default()).await;
     let [asking, deciding] = two_operators(&eyes).await;
-    let batch = publish(&eyes, &bank, &Submission::ndjson(ndjson(&[account(1)]))).await;
+    let batch = eyes.published(&bank, &Submission::ndjson(ndjson(&[account(1)]))).await;
     let asked = ask_for_recall(&asking, &batch).await.expect(201).json();
     let path = format!("/v1/operations/recalls/{}/refuse", asked["recall_id"].as_str().unwrap());
     assert_eq!(asking.post(&path).await.expect(409).json()["code"], "same-operator");
@@ -210,11 +198,11 @@ async fn a_recalled_replacement_gives_back_what_it_replaced() {
         Submission::ndjson(ndjson(&[account_with(1, &json!({"outstanding": balance}))]))
             .period(mode, "2026-10-31".parse().unwrap())
     };
-    let first = publish(&eyes, &bank, &october("FULL", 60_000)).await;
+    let first = eyes.published(&bank, &october("FULL", 60_000)).await;
     let published_at = bank.batch(&first).await["published_at"].clone();
     let before = accounts_of(&eyes, &bank).await;
     eyes.advance(chrono::TimeDelta::minutes(1));
-    let second = publish(&eyes, &bank, &october("REPLACE", 50_000)).await;
+    let second = eyes.published(&bank, &october("REPLACE", 50_000)).await;
     let not_there = ask_for_recall(&operators[0], &first).await.expect(409).json();
     assert_eq!(not_there["code"], "illegal-transition", "its replacement goes first");
     recall(&operators, &second).await;
@@ -233,7 +221,7 @@ async fn a_refinement_that_a_recall_overtakes_begins_again() {
     let eyes = TestApp::start().await;
     let bank = eyes.contributor("bank", Terms::default()).await;
     let operators = two_operators(&eyes).await;
-    let mistake = publish(&eyes, &bank, &Submission::ndjson(ndjson(&[account(1)]))).await;
+    let mistake = eyes.published(&bank, &Submission::ndjson(ndjson(&[account(1)]))).await;
     let next = bank.submit(&Submission::ndjson(ndjson(&[account(2)]))).await;
     // A worker is judging the next batch against what is about to be recalled.
     let pool = &eyes.app.db.system;

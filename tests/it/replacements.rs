@@ -6,7 +6,7 @@ use etrplus::domain::contract::Terms;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{Caller, Submission, TestApp};
+use crate::support::app::{Submission, TestApp};
 use crate::support::records::{account_with, ndjson, nric};
 
 fn rows(changes: &[(u32, Value)]) -> Vec<u8> {
@@ -24,14 +24,6 @@ fn october(n: u32, outstanding: i64) -> (u32, Value) {
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
-}
-
-async fn publish(eyes: &TestApp, caller: &Caller, submission: &Submission) -> String {
-    let id = caller.submit(submission).await;
-    eyes.run_jobs().await;
-    let batch = caller.batch(&id).await;
-    assert_eq!(batch["state"], "published", "{:#}", caller.report(&id).await);
-    id
 }
 
 /// Reference, current balance and months, by reference.
@@ -53,13 +45,13 @@ async fn a_replace_is_the_book_of_its_period_and_the_full_before_it_never_was() 
     let eyes = TestApp::start().await;
     let bank = eyes.contributor("bank", Terms::default()).await;
     let book = Submission::ndjson(rows(&[september(1), september(2)])).period("FULL", day("2026-09-30"));
-    publish(&eyes, &bank, &book).await;
+    eyes.published(&bank, &book).await;
     let wrong = Submission::ndjson(rows(&[october(1, 60_000), october(2, 60_000), october(3, 60_000)]))
         .period("FULL", day("2026-10-31"));
-    let wrong = publish(&eyes, &bank, &wrong).await;
+    let wrong = eyes.published(&bank, &wrong).await;
     let right = Submission::ndjson(rows(&[october(1, 50_000), october(4, 40_000)]))
         .period("REPLACE", day("2026-10-31"));
-    let right = publish(&eyes, &bank, &right).await;
+    let right = eyes.published(&bank, &right).await;
 
     let expected = [told(1, &[50_000, 70_000]), told(2, &[70_000]), told(4, &[40_000])];
     assert_eq!(accounts(&eyes).await, expected, "what only the replaced book said is gone");
@@ -78,9 +70,9 @@ async fn a_replace_is_the_book_of_its_period_and_the_full_before_it_never_was() 
 
     // And that book may be replaced again, by name.
     let again = Submission::ndjson(rows(&[october(2, 30_000)]))
-        .period("FULL", day("2026-10-31"))
+        .period("REPLACE", day("2026-10-31"))
         .with(&format!("replaces={right}"));
-    publish(&eyes, &bank, &again).await;
+    eyes.published(&bank, &again).await;
     assert_eq!(accounts(&eyes).await, [told(1, &[70_000]), told(2, &[30_000, 70_000])]);
 }
 
@@ -89,10 +81,10 @@ async fn a_batch_that_names_another_takes_its_place_alone() {
     let eyes = TestApp::start().await;
     let bank = eyes.contributor("bank", Terms::default()).await;
     let first = Submission::ndjson(rows(&[october(1, 60_000)]));
-    publish(&eyes, &bank, &first).await;
-    let mistaken = publish(&eyes, &bank, &Submission::ndjson(rows(&[october(2, 60_000)]))).await;
+    eyes.published(&bank, &first).await;
+    let mistaken = eyes.published(&bank, &Submission::ndjson(rows(&[october(2, 60_000)]))).await;
     let fixed = Submission::ndjson(rows(&[october(3, 60_000)])).with(&format!("replaces={mistaken}"));
-    let fixed = publish(&eyes, &bank, &fixed).await;
+    let fixed = eyes.published(&bank, &fixed).await;
     assert_eq!(accounts(&eyes).await, [told(1, &[60_000]), told(3, &[60_000])]);
     assert_eq!(bank.batch(&mistaken).await["superseded_by"], json!(fixed));
 
@@ -110,7 +102,7 @@ async fn a_batch_that_names_another_takes_its_place_alone() {
 async fn a_restricted_account_is_not_served_until_its_case_lifts_it() {
     let eyes = TestApp::start().await;
     let bank = eyes.contributor("bank", Terms::default()).await;
-    publish(&eyes, &bank, &Submission::ndjson(rows(&[september(1)]))).await;
+    eyes.published(&bank, &Submission::ndjson(rows(&[september(1)]))).await;
     let account = (bank.contributor_id.unwrap(), "ACC-000001");
     let now = eyes.app.clock.now();
     let (review, dispute) = (Uuid::from_u128(1), Uuid::from_u128(2));
@@ -125,8 +117,8 @@ async fn a_restricted_account_is_not_served_until_its_case_lifts_it() {
     tx.commit().await.unwrap();
     assert_eq!(answer().await["accounts"], json!([]));
     // A newer month, and a fold of the journal, leave it restricted.
-    publish(&eyes, &bank, &Submission::ndjson(rows(&[october(1, 60_000)]))).await;
-    publish(&eyes, &bank, &Submission::ndjson(rows(&[october(1, 50_000)]))).await;
+    eyes.published(&bank, &Submission::ndjson(rows(&[october(1, 60_000)]))).await;
+    eyes.published(&bank, &Submission::ndjson(rows(&[october(1, 50_000)]))).await;
     assert_eq!(answer().await["accounts"], json!([]));
 
     let mut tx = eyes.app.db.system.begin().await.unwrap();

@@ -88,8 +88,10 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/refine/posting.rs", "looks up inside transaction C or beside it"),
     ("pipeline/refine/publish.rs", "begins transaction C"),
     ("pipeline/refine/quarantine.rs", "takes the worker's connection and transaction C"),
+    ("pipeline/refine/shadow.rs", "begins the transaction of a promotion"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),
     ("pipeline/refine/supersede.rs", "takes part in transaction C"),
+    ("pipeline/shadows.rs", "takes the caller's transaction"),
     ("privacy/token.rs", "a token is a column"),
     ("telemetry.rs", "a log filter names the crate"),
 ];

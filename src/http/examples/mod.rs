@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 pub const BATCH_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e";
 
+pub const SHADOW_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b61";
 pub const RECALL_ID: &str = "01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b60";
 const CONTRIBUTOR_ID: &str = "0f3d1c52-8a0e-4a57-9d0c-5c5f6f0a7b11";
 
@@ -186,6 +187,43 @@ pub fn recall(state: &str) -> Value {
         "requested_at": "2026-11-02T03:00:00Z",
         "decided_by": if decided { json!("c4d7c3a2-7c57-4a58-9c05-3f0b3e6f1d22") } else { Value::Null },
         "decided_at": if decided { json!("2026-11-02T03:05:00Z") } else { Value::Null },
+    })
+}
+
+pub fn shadow(state: &str) -> Value {
+    let (judged, promoted) = (state != "queued", state == "promoting");
+    let some = |there: bool, value: Value| if there { value } else { Value::Null };
+    let judgement = |accepted: i64| {
+        json!({
+            "counts": {
+                "received": 4000, "accepted": accepted, "rejected": 3997 - accepted, "duplicate": 3,
+                "unprocessed": 0, "warned": 122,
+            },
+            "rules": [{ "code": "X007", "severity": "R", "records": 3997 - accepted }],
+        })
+    };
+    let none = json!({ "records": 0, "record_nos": [] });
+    json!({
+        "shadow_id": SHADOW_ID,
+        "batch_id": BATCH_ID,
+        "contributor_id": CONTRIBUTOR_ID,
+        "state": state,
+        "requested_by": "5b1f0f0e-2f39-4f0e-8f52-0c7f0d0f3a10",
+        "requested_at": "2026-11-02T03:00:00Z",
+        "judged_at": some(judged, json!("2026-11-02T03:00:09Z")),
+        "rules_version": some(judged, json!("2026.11.2")),
+        "batch_state": some(judged, json!("published")),
+        "verdict": some(judged, json!("published")),
+        "before": some(judged, judgement(3980)),
+        "after": some(judged, judgement(3982)),
+        "difference": some(judged, json!({
+            "newly_rejected": none,
+            "newly_accepted": { "records": 2, "record_nos": [12, 871] },
+            "changed": none,
+        })),
+        "promoted_by": some(promoted, json!("c4d7c3a2-7c57-4a58-9c05-3f0b3e6f1d22")),
+        "promoted_at": some(promoted, json!("2026-11-02T03:05:00Z")),
+        "failure": null,
     })
 }
 

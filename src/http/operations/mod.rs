@@ -9,3 +9,4 @@ pub mod erasure;
 pub mod identity_reviews;
 pub mod overrides;
 pub mod recalls;
+pub mod shadows;

@@ -19,6 +19,7 @@ mod publish;
 mod quality;
 mod quarantine;
 mod rejects;
+pub mod shadow;
 mod snapshots;
 mod spill;
 mod stage;

@@ -14,7 +14,9 @@ use crate::db::batches::Batch;
 use crate::db::copy::copy_in;
 use crate::db::identity_reviews::Contradiction;
 use crate::db::jobs::Lease;
-use crate::db::{erasure_tombstones, identity_reviews, serving, staged_applications, staged_events, staging};
+use crate::db::{
+    erasure_tombstones, identity_reviews, journal, serving, staged_applications, staged_events, staging,
+};
 use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
 use crate::ids::ContributorId;
@@ -46,9 +48,28 @@ fn rejects_key(batch: &Batch, lease: &Lease) -> StorageKey {
 
 impl Stage {
     pub async fn open(app: &Arc<App>, batch: &Batch, lease: &Lease) -> Result<Stage> {
+        let connection = app.db.refinery.acquire().await?;
+        Stage::on(app, batch, lease, connection).await
+    }
+
+    /// The same for a batch that is judged again: the accounts are what had been published before it. The connection is
+    /// closed at the end.
+    pub async fn open_before(app: &Arc<App>, batch: &Batch, lease: &Lease) -> Result<Stage> {
         let mut connection = app.db.refinery.acquire().await?;
+        connection.close_on_drop();
+        journal::stand_before_in_session(&mut connection, batch).await?;
+        Stage::on(app, batch, lease, connection).await
+    }
+
+    async fn on(
+        app: &Arc<App>,
+        batch: &Batch,
+        lease: &Lease,
+        mut connection: PoolConnection<Postgres>,
+    ) -> Result<Stage> {
         staging::prepare(&mut connection).await?;
         identity_reviews::prepare(&mut connection).await?;
+        let has_accounts = serving::has_accounts(&mut *connection, batch.contributor_id).await?;
         let copy = match batch.dataset {
             Dataset::AccountSnapshot => staging::COPY,
             Dataset::RepaymentEvent => {
@@ -67,7 +88,7 @@ impl Stage {
             contributor_id: batch.contributor_id,
             names: Arc::new(SubjectNames::new()),
             rejects: RejectFile::new(app, rejects_key(batch, lease)),
-            has_accounts: serving::has_accounts(&app.db.system, batch.contributor_id).await?,
+            has_accounts,
             contradicted: Contradicted::default(),
         })
     }
@@ -109,11 +130,12 @@ impl Stage {
         identity_reviews::stage(&mut self.connection, &new).await
     }
 
-    async fn known(&self, chunk: &Chunk) -> Result<Known> {
+    async fn known(&mut self, chunk: &Chunk) -> Result<Known> {
         let pool = &self.app.db.system;
         let subjects = serving::known_subjects(pool, &chunk.tokens()).await?;
         let holders = if self.has_accounts {
-            serving::primary_holders(pool, self.contributor_id, &chunk.account_refs()).await?
+            serving::primary_holders(&mut *self.connection, self.contributor_id, &chunk.account_refs())
+                .await?
         } else {
             Vec::new()
         };

@@ -234,6 +234,19 @@ impl TestApp {
         Report(caller.report(&id).await)
     }
 
+    /// Sends what has to be published, confirmed where a rule holds it; the batch's id.
+    pub async fn published(&self, caller: &Caller, submission: &Submission) -> String {
+        let id = caller.submit(submission).await;
+        self.run_jobs().await;
+        if caller.batch(&id).await["state"] == "on_hold" {
+            let explanation = serde_json::json!({"explanation": "the book is what it is"});
+            caller.post_json(&format!("/v1/batches/{id}/confirm"), &explanation).await.expect(200);
+            self.run_jobs().await;
+        }
+        assert_eq!(caller.batch(&id).await["state"], "published", "{:#}", caller.report(&id).await);
+        id
+    }
+
     /// How many rows of batches there are in each state.
     pub async fn batches_by_state(&self) -> BTreeMap<String, i64> {
         let counts: Vec<(String, i64)> =

@@ -34,9 +34,9 @@ impl Operator {
         Operator { name: format!("client:{}", principal.client_id), client: Some(principal.client_id) }
     }
 
-    /// A person at the command line.
+    /// A person at the command line; the same one however the name is typed.
     pub fn cli(name: &str) -> Operator {
-        Operator { name: format!("cli:{name}"), client: None }
+        Operator { name: format!("cli:{}", name.trim().to_lowercase()), client: None }
     }
 }
 

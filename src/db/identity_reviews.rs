@@ -15,7 +15,8 @@ pub struct Contradiction {
     pub name_pair: Vec<u8>,
 }
 
-/// Makes the table of the worker's connection, or empties it: contradictions that open a case when the batch is published.
+/// Makes the table of the worker's connection, or empties it: contradictions that keep accounts in review when the batch
+/// is published.
 pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
     sqlx::query(
         "/* identity_reviews.create_staging */
@@ -28,9 +29,9 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-pub async fn stage(connection: &mut PgConnection, new: &[&Contradiction]) -> Result<()> {
-    let record_nos: Vec<i64> = new.iter().map(|one| one.record_no).collect();
-    let pairs: Vec<&[u8]> = new.iter().map(|one| one.name_pair.as_slice()).collect();
+pub async fn stage(connection: &mut PgConnection, found: &[&Contradiction]) -> Result<()> {
+    let record_nos: Vec<i64> = found.iter().map(|one| one.record_no).collect();
+    let pairs: Vec<&[u8]> = found.iter().map(|one| one.name_pair.as_slice()).collect();
     sqlx::query(
         "/* identity_reviews.stage */ INSERT INTO staged_reviews (record_no, name_pair)
         SELECT * FROM unnest($1::bigint[], $2::bytea[])",
@@ -72,8 +73,9 @@ pub async fn known(
     Ok(known)
 }
 
-/// Opens a case for each staged contradiction whose record is published, and keeps its account from being served. What
-/// is in review is brought to `accounts` by the merge that follows.
+/// Opens a case for each staged contradiction whose record is published, and keeps its account from being served. A case
+/// that is there, and did not find one person, restricts the account again if it had been released. What is in review is
+/// brought to `accounts` by the merge that follows.
 pub async fn open_staged_in_tx(
     connection: &mut PgConnection,
     contributor: ContributorId,
@@ -82,17 +84,23 @@ pub async fn open_staged_in_tx(
 ) -> Result<u64> {
     let opened = sqlx::query(
         "/* identity_reviews.open_staged */
-        WITH opened AS (
+        WITH met AS (
+            SELECT DISTINCT ON (s.account_ref, r.name_pair) s.subject_id, s.record_no, s.account_ref, r.name_pair
+            FROM staged_reviews r JOIN staged_accounts s ON s.record_no = r.record_no
+            ORDER BY s.account_ref, r.name_pair, s.record_no),
+        opened AS (
             INSERT INTO identity_reviews (case_id, contributor_id, subject_id, batch_id, record_no, opened_at, account_ref,
                 state, name_pair)
-            SELECT gen_random_uuid(), $1, c.subject_id, $2, c.record_no, $3, c.account_ref, 'open', c.name_pair
-            FROM (SELECT DISTINCT ON (s.account_ref, r.name_pair) s.subject_id, s.record_no, s.account_ref, r.name_pair
-                  FROM staged_reviews r JOIN staged_accounts s ON s.record_no = r.record_no
-                  ORDER BY s.account_ref, r.name_pair, s.record_no) c
+            SELECT gen_random_uuid(), $1, c.subject_id, $2, c.record_no, $3, c.account_ref, 'open', c.name_pair FROM met c
             ON CONFLICT (contributor_id, account_ref, name_pair) DO NOTHING
             RETURNING case_id, account_ref)
         INSERT INTO serving_restrictions (contributor_id, account_ref, kind, case_id, opened_at)
-        SELECT $1, account_ref, 'IN_REVIEW', case_id, $3 FROM opened",
+        SELECT $1, account_ref, 'IN_REVIEW', case_id, $3 FROM opened
+        UNION ALL
+        SELECT $1, i.account_ref, 'IN_REVIEW', i.case_id, $3
+        FROM met JOIN identity_reviews i USING (account_ref, name_pair)
+        WHERE i.contributor_id = $1 AND i.state <> 'same_person'
+        ON CONFLICT (contributor_id, account_ref, kind, case_id) DO UPDATE SET lifted_at = NULL",
     )
     .bind(contributor)
     .bind(batch)
@@ -100,6 +108,75 @@ pub async fn open_staged_in_tx(
     .execute(connection)
     .await?;
     Ok(opened.rows_affected())
+}
+
+/// Frees the accounts that are in review for a record of a batch that no longer counts. An account of which a record
+/// counts that came with the case's batch or after it stays in review: that record's name may be the wrong one, too.
+pub async fn release_in_tx(
+    connection: &mut PgConnection,
+    contributor: ContributorId,
+    batch: BatchId,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "/* identity_reviews.release */ UPDATE serving_restrictions r SET lifted_at = $3
+        FROM identity_reviews i JOIN batches opened ON opened.batch_id = i.batch_id
+        WHERE r.contributor_id = $1 AND r.kind = 'IN_REVIEW' AND r.lifted_at IS NULL AND r.case_id = i.case_id
+          AND r.account_ref = i.account_ref
+          AND EXISTS (
+              SELECT FROM account_snapshots s
+              WHERE s.contributor_id = $1 AND s.account_ref = i.account_ref AND s.subject_id = i.subject_id
+                AND s.batch_id = $2)
+          AND NOT EXISTS (
+              SELECT FROM account_snapshots s JOIN batches b ON b.batch_id = s.batch_id
+              WHERE s.contributor_id = $1 AND s.account_ref = i.account_ref AND s.subject_id = i.subject_id
+                AND NOT s.withdrawn AND b.state IN ('published', 'curated') AND b.publication_no >= opened.publication_no)",
+    )
+    .bind(contributor)
+    .bind(batch)
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The opposite, for a batch that counts again: what its records, or those before it, had put in review.
+pub async fn restore_in_tx(
+    connection: &mut PgConnection,
+    contributor: ContributorId,
+    batch: BatchId,
+) -> Result<()> {
+    sqlx::query(
+        "/* identity_reviews.restore */ UPDATE serving_restrictions r SET lifted_at = NULL
+        FROM identity_reviews i JOIN batches opened ON opened.batch_id = i.batch_id
+        JOIN batches b ON b.batch_id = $2 AND b.publication_no >= opened.publication_no
+        WHERE r.contributor_id = $1 AND r.kind = 'IN_REVIEW' AND r.lifted_at IS NOT NULL AND r.case_id = i.case_id
+          AND i.state <> 'same_person'
+          AND EXISTS (
+              SELECT FROM account_snapshots s
+              WHERE s.contributor_id = $1 AND s.account_ref = i.account_ref AND s.subject_id = i.subject_id
+                AND s.batch_id = $2)",
+    )
+    .bind(contributor)
+    .bind(batch)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes the open cases of a recalled batch whose accounts are free: there is nothing to decide, and the same names are
+/// asked about when they come again.
+pub async fn forget_in_tx(connection: &mut PgConnection, batch: BatchId) -> Result<()> {
+    sqlx::query(
+        "/* identity_reviews.forget */ DELETE FROM identity_reviews i
+        WHERE i.batch_id = $1 AND i.state = 'open'
+          AND NOT EXISTS (SELECT FROM serving_restrictions r
+                          WHERE r.contributor_id = i.contributor_id AND r.case_id = i.case_id AND r.lifted_at IS NULL)",
+    )
+    .bind(batch)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// One case.
@@ -135,7 +212,8 @@ pub async fn find(ex: impl PgExecutor<'_>, id: CaseId) -> Result<Option<Identity
     Ok(review)
 }
 
-/// A page of the cases in a state, after the given one.
+/// A page of the cases in a state, after the given one. Of the open ones, those that keep an account from being served:
+/// what came with a replaced batch alone needs no decision.
 pub async fn list(
     ex: impl PgExecutor<'_>,
     state: &str,
@@ -145,7 +223,10 @@ pub async fn list(
     let reviews = sqlx::query_as(concat!(
         "/* identity_reviews.list */ SELECT ",
         review_columns!(),
-        " FROM identity_reviews WHERE state = $1 AND ($2::uuid IS NULL OR case_id < $2)
+        " FROM identity_reviews i WHERE state = $1 AND ($2::uuid IS NULL OR case_id < $2)
+          AND (state <> 'open' OR EXISTS (
+              SELECT FROM serving_restrictions r
+              WHERE r.contributor_id = i.contributor_id AND r.case_id = i.case_id AND r.lifted_at IS NULL))
         ORDER BY case_id DESC LIMIT $3"
     ))
     .bind(state)

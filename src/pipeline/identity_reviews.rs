@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::identity_reviews::{self, IdentityReview};
+use crate::db::jobs;
 use crate::db::serving_restrictions::{self, Restriction};
 use crate::error::{Error, Result};
 use crate::ids::{CaseId, ClientId};
@@ -34,6 +35,9 @@ impl Outcome {
 pub async fn resolve(app: &App, operator: ClientId, id: CaseId, outcome: Outcome) -> Result<IdentityReview> {
     let now = app.clock.now();
     let mut tx = app.db.system.begin().await?;
+    let review = identity_reviews::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    // A publication or a recall under way folds accounts anew and would not see the decision.
+    jobs::wait_for_lane_in_tx(&mut tx, review.contributor_id).await?;
     let decided = identity_reviews::decide_in_tx(&mut tx, id, outcome.as_str(), operator, now).await?;
     let review = identity_reviews::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
     if !decided {

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::recalls::{self, Recall};
-use crate::db::{jobs, journal, lineage, rejected_records, replacements};
+use crate::db::{identity_reviews, jobs, journal, lineage, rejected_records, replacements};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, RecallId};
@@ -141,6 +141,7 @@ async fn decide_in_tx(
 async fn reverse_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<()> {
     journal::touch_batch_in_tx(tx, batch.id).await?;
     withdraw_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
+    identity_reviews::forget_in_tx(tx, batch.id).await?;
     for replaced in replacements::superseded_by(&mut *tx, batch.id).await? {
         let reason = format!("its replacement {} was recalled", batch.id);
         let step = Step { reason: Some(&reason), ..step };

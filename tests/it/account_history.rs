@@ -259,6 +259,24 @@ async fn numbered_deltas_follow_one_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_is_of_what_held_the_batch_and_not_of_what_came_up_since() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    eyes.judged(&sender, &book("FULL", "2026-08-31", &sound(1..=10, "2026-08-31"))).await;
+    let held = eyes.judged(&sender, &book("FULL", "2026-10-31", &sound(1..=10, "2026-10-31"))).await;
+    assert_eq!(held.rules(), [("F026", 1)].into(), "{:#}", held.0);
+    // The month between comes after all, and with it the accounts that the held book leaves out.
+    let between = eyes.judged(&sender, &book("FULL", "2026-09-30", &sound(1..=20, "2026-09-30"))).await;
+    let between =
+        if between.state() == "on_hold" { confirmed(&eyes, &sender, &between).await } else { between };
+    assert_eq!(between.state(), "published", "{:#}", between.0);
+    let again = confirmed(&eyes, &sender, &held).await;
+    assert_eq!((again.state(), again.rules().get("F026")), ("on_hold", None), "{:#}", again.0);
+    assert_eq!(again.rules().get("F020"), Some(&1), "{:#}", again.0);
+    assert_eq!(confirmed(&eyes, &sender, &again).await.state(), "published");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_and_snapshots_tell_the_same_story() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", patient()).await;

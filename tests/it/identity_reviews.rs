@@ -4,7 +4,7 @@ use etrplus::access::Scope;
 use serde_json::{Value, json};
 
 use crate::support::app::{Caller, Report, Submission, TestApp, patient};
-use crate::support::records::{account_with, ndjson, nric};
+use crate::support::records::{account, account_with, ndjson, nric};
 
 /// An account of the first person, under a name.
 fn named(n: u32, name: &str) -> Value {
@@ -22,6 +22,14 @@ async fn cases(operator: &Caller, state: &str) -> Vec<Value> {
     let page =
         operator.get(&format!("/v1/operations/identity-reviews?state={state}")).await.expect(200).json();
     page["items"].as_array().unwrap().clone()
+}
+
+/// Takes a batch back with both pairs of eyes.
+async fn recall(operators: &[Caller; 2], batch: &str) {
+    let path = format!("/v1/operations/batches/{batch}/recalls");
+    let asked = operators[0].post_json(&path, &json!({"reason": "wrong names"})).await.expect(201).json();
+    let id = asked["recall_id"].as_str().unwrap();
+    operators[1].post(&format!("/v1/operations/recalls/{id}/approve")).await.expect(200);
 }
 
 async fn served(risk_engine: &Caller) -> usize {
@@ -100,4 +108,71 @@ async fn an_account_of_another_person_stays_hidden_and_a_rehearsal_opens_no_case
         .await
         .unwrap();
     assert_eq!(stored, 3, "it is kept, and not shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_in_review_as_long_as_a_record_under_the_other_name_counts() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let operators = [eyes.operator("operator-a").await, eyes.operator("operator-b").await];
+    let risk_engine = eyes.risk_engine().await;
+    let october = |mode: &str, name: &str| {
+        Submission::ndjson(ndjson(&[named(1, "Ahmad bin Ali"), named(2, name)]))
+            .period(mode, "2026-10-31".parse().unwrap())
+            .with("allow_duplicate=true")
+    };
+    let september = account_with(
+        2,
+        &json!({"id_number": nric(1), "full_name": "Ahmad bin Ali", "as_of_date": "2026-09-30"}),
+    );
+    eyes.judged(&sender, &Submission::ndjson(ndjson(&[september]))).await;
+    let held = eyes.judged(&sender, &october("FULL", "Lim Wee Chong")).await;
+    let wrong = confirm(&eyes, &sender, held.id()).await;
+    assert_eq!((wrong.state(), served(&risk_engine).await), ("published", 1), "{:#}", wrong.0);
+
+    // A replacement that says it again leaves it hidden; one under the right name does not.
+    let same = eyes.judged(&sender, &october("REPLACE", "Lim Wee Chong")).await;
+    assert_eq!((same.state(), served(&risk_engine).await), ("published", 1), "{:#}", same.0);
+    let right = eyes.judged(&sender, &october("REPLACE", "Ahmad bin Ali")).await;
+    assert_eq!((right.state(), served(&risk_engine).await), ("published", 2), "{:#}", right.0);
+    assert!(cases(&operators[0], "open").await.is_empty(), "there is nothing to decide");
+
+    // Without the right one the account is as it was, and so it is before that; without all of them nothing is left of it.
+    for batch in [right.id(), same.id()] {
+        recall(&operators, batch).await;
+        assert_eq!((cases(&operators[0], "open").await.len(), served(&risk_engine).await), (1, 1));
+    }
+    recall(&operators, wrong.id()).await;
+    assert_eq!((cases(&operators[0], "open").await.len(), served(&risk_engine).await), (0, 1));
+    let file = ndjson(&[named(2, "Lim Wee Chong")]);
+    let again = eyes.judged(&sender, &Submission::ndjson(file)).await;
+    assert_eq!((again.state(), again.rules().get("I014")), ("on_hold", Some(&1)), "it is asked about again");
+    let again = confirm(&eyes, &sender, again.id()).await;
+    assert_eq!((again.state(), served(&risk_engine).await), ("published", 0), "{:#}", again.0);
+    recall(&operators, again.id()).await;
+    assert_eq!(served(&risk_engine).await, 1, "september's record is served");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_does_not_come_in_holds_nothing() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    eyes.judged(&sender, &Submission::ndjson(ndjson(&[named(1, "Ahmad bin Ali"), account(2)]))).await;
+    let settled = async |rows: &[Value]| {
+        let report =
+            eyes.judged(&sender, &Submission::ndjson(ndjson(rows)).with("allow_duplicate=true")).await;
+        let names = report.rules().get("I014").copied();
+        (report.state().to_owned(), report.count("rejected"), names)
+    };
+    let published = |rejected| ("published".to_owned(), rejected, None);
+    // Somebody else's account: what its name says of the person is of no interest.
+    assert_eq!(settled(&[named(2, "Lim Wee Chong")]).await, published(1));
+    // Older than what was accepted of the account (P017).
+    let stale = account_with(
+        1,
+        &json!({"id_number": nric(1), "full_name": "Lim Wee Chong", "as_of_date": "2026-09-30"}),
+    );
+    assert_eq!(settled(&[stale]).await, published(1));
+    let twice = [named(3, "Lim Wee Chong"), named(3, "Lim Wee Chong")];
+    assert_eq!(settled(&twice).await, ("on_hold".to_owned(), 0, Some(1)), "once, however often it was sent");
 }

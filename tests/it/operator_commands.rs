@@ -154,8 +154,11 @@ async fn two_operators_are_named_where_two_have_to_agree() {
             "contributor override demo-bureau X007 --effect warn --until {until} --reason rounds-overdue-down {names}"
         )
     };
-    let alone = type_in(&config, &soften("--requested-by aminah --approved-by aminah")).await;
-    assert!(alone.unwrap_err().to_string().contains("another operator"));
+    for herself in ["aminah", "Aminah"] {
+        let names = format!("--requested-by aminah --approved-by {herself}");
+        let alone = type_in(&config, &soften(&names)).await;
+        assert!(alone.unwrap_err().to_string().contains("another operator"), "{herself}");
+    }
     let terms = || async {
         etrplus::db::contributors::find_by_slug(&pool, "demo-bureau").await.unwrap().unwrap().terms
     };

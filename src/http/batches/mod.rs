@@ -220,12 +220,13 @@ pub async fn cancel_batch(
     Ok(axum::Json(BatchView::from(&batch)))
 }
 
-/// Confirm a batch that a W* rule holds, with an explanation that is kept.
+/// Confirm a batch that W* rules hold, with an explanation that is kept. It is judged again, and held again only by a rule
+/// that did not hold it before.
 #[utoipa::path(
     post, path = "/v1/batches/{batch_id}/confirm", operation_id = "confirm_batch", tag = "batches",
     params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
     request_body(content = ConfirmRequest, example = json!(examples::explanation())),
-    responses((status = 200, description = "the batch, judged again without the hold", body = BatchView, example = json!(examples::received())),
+    responses((status = 200, description = "the batch, queued to be judged again", body = BatchView, example = json!(examples::received())),
         (status = 404, description = "no such batch of yours"),
         (status = 409, description = "`illegal-transition`: the batch is not on hold")),
 )]

@@ -18,13 +18,15 @@ use crate::domain::rules::history::bound_to_somebody_else;
 use crate::domain::rules::{Code, RowSetOutcome, RulePolicy};
 use crate::error::Result;
 
-/// Settles all late findings: counts them, and takes out of staging what is rejected or repeats another record.
+/// Settles what is rejected or repeats another record: it is counted, and leaves staging. Returns what was found about
+/// the records that stay so far; it is counted when nothing more leaves, because a record that does not come in must not
+/// hold up the others.
 pub async fn settle(
     row_set: RowSetOutcome,
     policy: &RulePolicy,
     ledger: &mut Ledger,
     stage: &mut Stage,
-) -> Result<()> {
+) -> Result<Vec<Marked>> {
     let RowSetOutcome { mut rejected, mut duplicates, mut warnings, .. } = row_set;
     let Contradicted { holders, identities, erased, names, reviewed_names } =
         std::mem::take(&mut stage.contradicted);
@@ -48,23 +50,33 @@ pub async fn settle(
         let finding = Finding::whole(Code::I014).as_warning();
         warnings.push(Marked { finding, records: reviewed_names });
     }
-    let (rejected, warnings) = as_agreed(rejected.into_iter().chain(warnings), policy);
+    let (rejected, mut warnings) = as_agreed(rejected.into_iter().chain(warnings), policy);
     for marked in &rejected {
         duplicates.remove_all(&marked.records);
     }
-    conclude(&rejected, &duplicates, &warnings, ledger, stage).await
+    without(&mut warnings, rejected.iter().map(|marked| &marked.records).chain([&duplicates]));
+    take_out(&rejected, &duplicates, ledger, stage).await?;
+    Ok(warnings)
 }
 
-/// Counts what was found about records that stay, and takes out of staging what does not.
+/// Takes out of staging what is rejected, and counts what was found about records that stay.
 pub async fn conclude(
     rejected: &[Marked],
-    duplicates: &Marks,
-    staying: &[Marked],
+    mut staying: Vec<Marked>,
     ledger: &mut Ledger,
     stage: &mut Stage,
 ) -> Result<()> {
-    warn(staying, ledger, stage).await?;
-    take_out(rejected, duplicates, ledger, stage).await
+    without(&mut staying, rejected.iter().map(|marked| &marked.records));
+    warn(&staying, ledger, stage).await?;
+    take_out(rejected, &Marks::default(), ledger, stage).await
+}
+
+/// What was found, but for records that do not stay.
+fn without<'m>(found: &mut Vec<Marked>, gone: impl Iterator<Item = &'m Marks>) {
+    for gone in gone {
+        found.iter_mut().for_each(|marked| marked.records.remove_all(gone));
+    }
+    found.retain(|marked| !marked.records.is_empty());
 }
 
 /// The records whose account has another primary holder, by what that means: another account, or the same one with its

@@ -132,9 +132,11 @@ async fn merge_in_tx(
     step: Step<'_>,
 ) -> Result<()> {
     subjects::merge_holders_in_tx(tx).await?;
-    identity_reviews::open_staged_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
     journal::record_staged_in_tx(tx, origin).await?;
-    if supersede::supersede_in_tx(tx, batch, step).await? {
+    let superseded = supersede::supersede_in_tx(tx, batch, step).await?;
+    // After what the replaced batch had hidden is free: what this one says again is hidden again.
+    identity_reviews::open_staged_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
+    if superseded {
         // What the replaced batch brought may be gone with it: nothing can be added to the accounts as they are.
         journal::touch_batch_in_tx(tx, batch.id).await?;
         journal::refold_in_tx(tx, batch.contributor_id, Some(origin)).await

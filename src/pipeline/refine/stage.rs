@@ -117,17 +117,16 @@ impl Stage {
         let known = identity_reviews::known(&self.app.db.system, self.contributor_id, found).await?;
         let known: HashMap<i64, String> =
             known.into_iter().map(|known| (known.record_no, known.state)).collect();
-        let new: Vec<&Contradiction> =
-            found.iter().filter(|one| !known.contains_key(&one.record_no)).collect();
-        for one in &new {
-            self.contradicted.names.set(one.record_no as u64);
-        }
-        for (record_no, state) in &known {
-            if state != "same_person" {
-                self.contradicted.reviewed_names.set(*record_no as u64);
+        let state = |one: &Contradiction| known.get(&one.record_no).map(String::as_str);
+        let apart: Vec<&Contradiction> =
+            found.iter().filter(|one| state(one) != Some("same_person")).collect();
+        for one in &apart {
+            match state(one) {
+                None => self.contradicted.names.set(one.record_no as u64),
+                Some(_) => self.contradicted.reviewed_names.set(one.record_no as u64),
             }
         }
-        identity_reviews::stage(&mut self.connection, &new).await
+        identity_reviews::stage(&mut self.connection, &apart).await
     }
 
     async fn known(&mut self, chunk: &Chunk) -> Result<Known> {

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
-use crate::db::{applications, events, journal, lineage, overlay, replacements};
+use crate::db::{applications, events, identity_reviews, journal, lineage, overlay, replacements};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ContributorId};
@@ -45,8 +45,9 @@ pub async fn supersede_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_
     Ok(published)
 }
 
-/// Takes the events and applications of a batch that no longer counts out of what counts; doing it again changes
-/// nothing. Snapshots count by the state of their batch: their accounts are folded anew instead.
+/// Takes the events and applications of a batch that no longer counts out of what counts, and frees the accounts that
+/// only its names kept in review; doing it again changes nothing. Snapshots count by the state of their batch: their
+/// accounts are folded anew instead, afterwards.
 pub async fn withdraw_in_tx(
     tx: &mut PgConnection,
     contributor: ContributorId,
@@ -54,6 +55,7 @@ pub async fn withdraw_in_tx(
     at: DateTime<Utc>,
 ) -> Result<()> {
     applications::withdraw_in_tx(tx, batch, at).await?;
+    identity_reviews::release_in_tx(tx, contributor, batch, at).await?;
     let account_refs = events::withdraw_in_tx(tx, batch, at).await?;
     overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
 }
@@ -61,6 +63,7 @@ pub async fn withdraw_in_tx(
 /// The opposite, for a batch that counts again because what replaced it was recalled.
 pub async fn restore_in_tx(tx: &mut PgConnection, contributor: ContributorId, batch: BatchId) -> Result<()> {
     applications::restore_in_tx(tx, batch).await?;
+    identity_reviews::restore_in_tx(tx, contributor, batch).await?;
     let account_refs = events::restore_in_tx(tx, batch).await?;
     overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
 }

@@ -9,14 +9,14 @@ use super::snapshots::Rows;
 use super::stage::Stage;
 use super::tally::Sample;
 use super::{applications, book, events, history, late, timed};
-use crate::db::batch_findings::RuleCount;
+use crate::db::batch_findings::{self, RuleCount};
 use crate::db::batches::Batch;
 use crate::db::obligations;
 use crate::db::overrides::Leniency;
 use crate::domain::batch::{Counts, State};
 use crate::domain::contract::{Dataset, MoneyUnit, Terms};
 use crate::domain::dates;
-use crate::domain::finding::Finding;
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::{BookFacts, Declared, FileFacts, RulePolicy, check_file};
 use crate::error::{Error, Result};
 
@@ -44,21 +44,24 @@ pub struct Judgement {
 pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut Stage) -> Result<Judgement> {
     let Reading { mut ledger, totals, money, rows, imputed, quality, file_fault } = reading;
     let policy = terms.policy(received_on(batch));
-    let (mut fullest, mut most_snapshots) = (Vec::new(), 0);
+    let (mut fullest, mut most_snapshots, mut standing) = (Vec::new(), 0, Vec::new());
     match (batch.dataset, rows) {
         (Dataset::RepaymentEvent, _) => events::settle(batch, &policy, &mut ledger, stage).await?,
         (Dataset::Application, _) => applications::settle(batch, &policy, &mut ledger, stage).await?,
         (Dataset::AccountSnapshot, Some(Rows { row_set, concentration })) => {
             (fullest, most_snapshots) = (concentration.fullest(), row_set.most_snapshots);
-            late::settle(row_set, &policy, &mut ledger, stage).await?;
+            standing = late::settle(row_set, &policy, &mut ledger, stage).await?;
         }
         (Dataset::AccountSnapshot, None) => return Err(Error::Internal("a book was read as none".into())),
     }
     let comparison = match file_fault {
-        Some(_) => book::Comparison::default(),
+        Some(_) => {
+            late::conclude(&[], standing, &mut ledger, stage).await?;
+            book::Comparison::default()
+        }
         None => {
             let past = Box::pin(async {
-                history::compare(batch, terms, &policy, most_snapshots, &mut ledger, stage).await?;
+                history::compare(batch, terms, &policy, most_snapshots, standing, &mut ledger, stage).await?;
                 book::compare(batch, &policy, &mut ledger, stage).await
             });
             timed("history", past).await?
@@ -94,7 +97,8 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     for finding in &file_findings {
         ledger.tally.add(finding, || Sample::of_file(finding));
     }
-    let holds = ledger.tally.holds() && batch.hold_explanation.is_none();
+    let findings = ledger.tally.counts();
+    let holds = ledger.tally.holds() && !is_confirmed(batch, &findings, stage).await?;
     let state = match file_findings.iter().any(Finding::rejects) {
         true => State::Rejected,
         false if holds => State::OnHold,
@@ -103,7 +107,7 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
     Ok(Judgement {
         state,
         counts: count(&facts, state, &ledger),
-        findings: ledger.tally.counts(),
+        findings,
         totals: report_totals(batch, &facts, totals.payments_late),
         warned: ledger.warned_bits(),
         book: comparison.book,
@@ -115,6 +119,23 @@ pub async fn reach(batch: &Batch, terms: &Terms, reading: Reading, stage: &mut S
         policy,
         quality: json!(quality),
     })
+}
+
+/// Whether the contributor has confirmed everything that holds the batch: what its last report, which was confirmed, did
+/// not say may hold it again.
+async fn is_confirmed(batch: &Batch, findings: &[RuleCount], stage: &mut Stage) -> Result<bool> {
+    if batch.hold_explanation.is_none() {
+        return Ok(false);
+    }
+    let seen = batch_findings::list(&mut *stage.connection, batch.id).await?;
+    Ok(all_seen(findings, &seen))
+}
+
+/// Whether each rule that holds now held then.
+fn all_seen(now: &[RuleCount], then: &[RuleCount]) -> bool {
+    let mut holding = now.iter().filter(|count| count.severity == Severity::Hold.as_str());
+    holding
+        .all(|count| then.iter().any(|seen| (&seen.code, &seen.severity) == (&count.code, &count.severity)))
 }
 
 /// Conservation: good records of a batch that is not published are `unprocessed`, never rejected, and so are those that
@@ -180,4 +201,22 @@ fn reason(file_findings: &[Finding]) -> Option<String> {
         .map(|finding| finding.code.as_str())
         .collect();
     (!codes.is_empty()).then(|| codes.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(code: &str, severity: &str) -> RuleCount {
+        RuleCount { code: code.into(), severity: severity.into(), records: 1, samples: json!([]) }
+    }
+
+    #[test]
+    fn a_confirmation_is_of_what_held_the_batch_then() {
+        let then = [found("I014", "W*"), found("F021", "W"), found("X007", "W")];
+        assert!(all_seen(&[found("I014", "W*"), found("X008", "W")], &then));
+        assert!(all_seen(&[], &then));
+        assert!(!all_seen(&[found("I014", "W*"), found("I016", "W*")], &then));
+        assert!(!all_seen(&[found("F021", "W*")], &then), "it was a warning, which nobody was asked about");
+    }
 }

@@ -85,6 +85,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
     ("pipeline/parking.rs", "takes part in transaction C"),
     ("pipeline/recall.rs", "begins the transaction of a recall"),
+    ("pipeline/refine/history.rs", "looks events up beside the connection that streams the rows"),
     ("pipeline/refine/posting.rs", "looks up inside transaction C or beside it"),
     ("pipeline/refine/publish.rs", "begins transaction C"),
     ("pipeline/refine/quarantine.rs", "takes the worker's connection and transaction C"),

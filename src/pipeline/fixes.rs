@@ -11,7 +11,7 @@ use super::decode::{self, Fault, Source};
 use super::refine::feed_from_store;
 use crate::app::App;
 use crate::db::batches::{self, Batch, NewBatch};
-use crate::db::{answered, lineage, rejected_records};
+use crate::db::{answered, lineage, rejected_records, transitions};
 use crate::domain::batch::State;
 use crate::domain::contract::Mode;
 use crate::domain::envelope::{Envelope, Format};
@@ -56,6 +56,9 @@ pub async fn link_in_tx(
     at: chrono::DateTime<chrono::Utc>,
 ) -> Result<()> {
     if !submission.replayed.is_empty() {
+        // Two replays of one batch come one after the other: a statement that waited for the other's rows would still see the
+        // batches as they were before it waited.
+        transitions::lock_batch_in_tx(tx, fixed).await?;
         let linked = rejected_records::link_replay_in_tx(tx, fixed, new.id, &submission.replayed).await?;
         if linked != submission.replayed.len() as u64 {
             return Err(Error::conflict(

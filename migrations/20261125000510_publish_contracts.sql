@@ -134,7 +134,7 @@ VALUES
 {"name":"evidence_ref","need":"conditional","max_length":100,"description":"Where the document that proves the debt is kept: a locator without personal data."}
 ]}
 $definition$,
- 'backward', 'migration', '2026-11-25', 'migration', '2026-11-25'),
+ 'backward', 'migration', '2026-11-24', 'migration', '2026-11-24'),
 ('repayment_event', 1, 'published', $definition$
 {"fields":[
 {"name":"event_id","need":"required","max_length":64,"description":"The contributor's reference of the event: never used again for another one."},
@@ -150,7 +150,7 @@ $definition$,
 {"name":"channel","need":"optional","words":["CARD","FPX","DUITNOW","DIRECT_DEBIT","CASH","OTHER"],"description":"How it was paid."}
 ]}
 $definition$,
- 'backward', 'migration', '2026-11-25', 'migration', '2026-11-25'),
+ 'backward', 'migration', '2026-11-24', 'migration', '2026-11-24'),
 ('application', 1, 'published', $definition$
 {"fields":[
 {"name":"subject_type","need":"required","words":["INDIVIDUAL","BUSINESS"],"description":"Person or organisation."},
@@ -176,4 +176,4 @@ $definition$,
 {"name":"channel","need":"optional","words":["ONLINE","APP","IN_STORE","AGENT","PHONE","OTHER"],"description":"How the application was made."}
 ]}
 $definition$,
- 'backward', 'migration', '2026-11-25', 'migration', '2026-11-25');
+ 'backward', 'migration', '2026-11-24', 'migration', '2026-11-24');

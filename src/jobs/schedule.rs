@@ -1,7 +1,7 @@
 //! The schedule: functions that run at an interval, each in one process at a time, wherever a worker runs.
 //!
 //! A function is a line of [`SCHEDULE`]. It must be safe to run twice, also at once (a process that was thought dead
-//! may finish), and it ends within [`MAX_RUN`]: work that may be more goes in bounded portions, and what is left is
+//! may finish), and it ends within `MAX_RUN`: work that may be more goes in bounded portions, and what is left is
 //! found again at the next run. It changes things by the app's clock; only when it runs goes by the database's.
 
 use std::panic::AssertUnwindSafe;

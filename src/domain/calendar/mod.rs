@@ -1,7 +1,7 @@
 //! The working days of Malaysia, by state: what due dates are counted in.
 //!
 //! A day is worked unless it is of the state's weekend, a public holiday, or the day off that a holiday on the weekly
-//! rest day brings. Holidays are facts in [`table`]; what operators know better comes in as [`Change`]s.
+//! rest day brings. Holidays are facts in `table`; what operators know better comes in as [`Change`]s.
 
 mod states;
 mod table;

@@ -3,8 +3,8 @@
 //!
 //! One function per rule, named by its code. Each looks at the [`Past`] of the account and at the [`Arriving`] row,
 //! and keeps quiet where the value that it would compare is not there. Three files, by what a rule is about:
-//! [`record`] (who and what the account is, and whether the row may be told at all), [`arrears`] (days past due and
-//! the dates behind them) and [`balance`] (amounts, payments, instalments, events).
+//! `record` (who and what the account is, and whether the row may be told at all), `arrears` (days past due and
+//! the dates behind them) and `balance` (amounts, payments, instalments, events).
 //!
 //! What a row is compared with:
 //!

@@ -3,8 +3,8 @@
 //! Codes are read as the numbers that they are stored as; `lake::columns` makes words of them.
 
 use futures::stream::BoxStream;
-use sqlx::postgres::PgRow;
 use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::error::Result;

@@ -119,12 +119,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// The longest run of what goes in portions.
 const SHORT: Duration = Duration::from_secs(240);
 /// How often what waits for the lake is looked at.
-const LANDING: Duration = Duration::from_secs(1);
+const LANDING: Duration = Duration::from_secs(2);
 /// One batch of the largest size has to land within it.
 const LANDING_LONGEST: Duration = Duration::from_secs(3600);
-/// A process that shows no sign of life for so long loses the function that it runs to another one.
-const LEASE: Duration = Duration::from_secs(60);
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Runs what is due until the token is cancelled; then lets what runs go on to its end. Each run is a task of its
 /// own: a long one keeps no other one waiting.
@@ -187,7 +184,7 @@ async fn ensure(app: &App) -> Result<()> {
 
 async fn lease(app: &App) -> Result<Option<Lease>> {
     let token = random::uuid_v4();
-    let name = schedules::lease(&app.db.system, &names(), token, LEASE).await?;
+    let name = schedules::lease(&app.db.system, &names(), token, app.config.lease).await?;
     // Only names of the list were asked for.
     let function = name.and_then(|name| SCHEDULE.iter().find(|function| function.name == name));
     Ok(function.map(|function| Lease { function, token }))
@@ -223,12 +220,12 @@ async fn run(app: &Arc<App>, lease: Lease) {
     }
 }
 
-/// Shows that the run lives; ends when the lease is lost. A database that does not answer is waited for: whether the lease
+/// Shows that the run lives, as often as a worker does for its batch; ends when the lease is lost. A database that does not answer is waited for: whether the lease
 /// was lost meanwhile is told by its next answer.
 async fn keep_lease(app: &App, name: &str, token: uuid::Uuid) {
     loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        match schedules::extend(&app.db.system, name, token, LEASE).await {
+        tokio::time::sleep(app.config.lease / 3).await;
+        match schedules::extend(&app.db.system, name, token, app.config.lease).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => tracing::warn!(schedule = name, %error, "a lease could not be extended"),
@@ -249,6 +246,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SCHEDULE.len());
-        assert!(SCHEDULE.iter().all(|function| function.every >= POLL && function.longest >= LEASE));
+        assert!(SCHEDULE.iter().all(|function| function.every >= POLL && function.longest >= SHORT));
     }
 }

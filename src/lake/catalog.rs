@@ -57,7 +57,11 @@ impl SqlCatalog {
 
     /// Applies a commit and swaps the pointer, together with what else must be true then: all of it or nothing. Fails with a
     /// conflict when the table has moved on since it was loaded.
-    pub(super) async fn update_with(&self, commit: TableCommit, alongside: Option<Alongside<'_>>) -> Result<Table> {
+    pub(super) async fn update_with(
+        &self,
+        commit: TableCommit,
+        alongside: Option<Alongside<'_>>,
+    ) -> Result<Table> {
         let ident = commit.identifier().clone();
         let found = self.load_table(&ident).await?;
         let from = found.metadata_location_result()?.to_owned();
@@ -157,8 +161,9 @@ impl Catalog for SqlCatalog {
         let namespace = ident.namespace().join(".");
         let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
         let location = lake_catalog::metadata_location(&self.pool, place).await.map_err(postgres)?;
-        let location = location
-            .ok_or_else(|| Error::new(ErrorKind::TableNotFound, format!("no table {namespace}.{}", ident.name())))?;
+        let location = location.ok_or_else(|| {
+            Error::new(ErrorKind::TableNotFound, format!("no table {namespace}.{}", ident.name()))
+        })?;
         let metadata = TableMetadata::read_from(&self.io, &location).await?;
         self.table(ident, &location, metadata)
     }

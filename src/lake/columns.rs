@@ -8,8 +8,8 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
-use sqlx::postgres::PgRow;
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::tables::{Kind, TableSpec};
@@ -49,8 +49,12 @@ impl Columns {
     /// Takes a row whose columns are named and ordered as the table's are.
     pub(super) fn push(&mut self, row: &PgRow) -> Result<()> {
         let columns = self.spec.columns;
-        if self.rows == 0 && !row.columns().iter().map(sqlx::Column::name).eq(columns.iter().map(|c| c.name)) {
-            return Err(Error::Internal(format!("the statement for {} has other columns", self.spec.full_name())));
+        if self.rows == 0 && !row.columns().iter().map(sqlx::Column::name).eq(columns.iter().map(|c| c.name))
+        {
+            return Err(Error::Internal(format!(
+                "the statement for {} has other columns",
+                self.spec.full_name()
+            )));
         }
         for (place, (column, builder)) in columns.iter().zip(&mut self.builders).enumerate() {
             append(builder, column.kind, row, place).map_err(|error| match error {

@@ -17,9 +17,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction as _, Transaction};
-use iceberg::{
-    Catalog, ErrorKind, Namespace, NamespaceIdent, TableCommit, TableCreation, TableIdent,
-};
+use iceberg::{Catalog, ErrorKind, Namespace, NamespaceIdent, TableCommit, TableCreation, TableIdent};
 use uuid::Uuid;
 
 use super::tables::TableSpec;
@@ -82,7 +80,9 @@ impl Lake {
             .build();
         match self.catalog.create_table(namespace, creation).await {
             Ok(table) => Ok(table),
-            Err(_) => self.catalog.load_table(&ident).await.map_err(|error| trouble("create a table", &error)),
+            Err(_) => {
+                self.catalog.load_table(&ident).await.map_err(|error| trouble("create a table", &error))
+            }
         }
     }
 
@@ -91,7 +91,13 @@ impl Lake {
     ///
     /// # Errors
     /// When the store or Postgres fails; when there are other rows than announced (`exact`): a journal never changes.
-    pub async fn write(&self, spec: &'static TableSpec, statement: &'static str, commit: Uuid, exact: bool) -> Result<bool> {
+    pub async fn write(
+        &self,
+        spec: &'static TableSpec,
+        statement: &'static str,
+        commit: Uuid,
+        exact: bool,
+    ) -> Result<bool> {
         let table = self.table(spec).await?;
         let mut tx = self.pool.begin().await?;
         let announced = lake_rows::announced(&mut tx, commit).await?;
@@ -242,7 +248,10 @@ impl Once {
 }
 
 fn not_asked<T>() -> iceberg::Result<T> {
-    Err(iceberg::Error::new(ErrorKind::FeatureUnsupported, "an append loads and updates its table, and no more"))
+    Err(iceberg::Error::new(
+        ErrorKind::FeatureUnsupported,
+        "an append loads and updates its table, and no more",
+    ))
 }
 
 #[async_trait]

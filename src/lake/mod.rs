@@ -52,7 +52,12 @@ impl Lake {
     ///
     /// # Errors
     /// When the catalog service cannot be reached or refuses.
-    pub async fn open(config: &LakeConfig, s3: &S3Config, pool: &PgPool, clock: &Clock) -> Result<Option<Lake>> {
+    pub async fn open(
+        config: &LakeConfig,
+        s3: &S3Config,
+        pool: &PgPool,
+        clock: &Clock,
+    ) -> Result<Option<Lake>> {
         let (catalog, sql): (Arc<dyn Catalog>, _) = match config.catalog {
             LakeCatalog::Off => return Ok(None),
             LakeCatalog::Sql => {

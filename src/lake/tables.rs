@@ -171,9 +171,15 @@ mod tests {
             let spec = table.partition_spec(4).unwrap();
             spec.bind(schema.clone()).unwrap();
             table.sort_order().unwrap();
-            let names: Vec<_> = table.division.iter().map(|division| match division {
-                Division::Month(name) | Division::Bucket(name) => *name,
-            }).chain(table.sorted_by).chain(table.bloom).collect();
+            let names: Vec<_> = table
+                .division
+                .iter()
+                .map(|division| match division {
+                    Division::Month(name) | Division::Bucket(name) => *name,
+                })
+                .chain(table.sorted_by)
+                .chain(table.bloom)
+                .collect();
             for name in names {
                 assert!(schema.field_by_name(name).is_some(), "{}.{name}", table.full_name());
             }

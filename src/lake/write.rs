@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use iceberg::arrow::RecordBatchPartitionSplitter;
 use iceberg::spec::{DataFile, DataFileFormat, FormatVersion, PartitionKey};
 use iceberg::spec::{deserialize_data_file_from_json, serialize_data_file_to_json};
 use iceberg::table::Table;
 use iceberg::writer::base_writer::data_file_writer::{DataFileWriter, DataFileWriterBuilder};
 use iceberg::writer::file_writer::ParquetWriterBuilder;
-use iceberg::writer::file_writer::location_generator::{DefaultFileNameGenerator, DefaultLocationGenerator};
+use iceberg::writer::file_writer::location_generator::{DefaultFileNameGenerator, LocationGenerator};
 use iceberg::writer::file_writer::rolling_writer::RollingFileWriterBuilder;
 use iceberg::writer::partitioning::PartitioningWriter as _;
 use iceberg::writer::partitioning::fanout_writer::FanoutWriter;
@@ -98,9 +98,18 @@ pub(super) fn folder(table: &Table, commit: Uuid) -> String {
     format!("{}/data/{commit}", table.metadata().location())
 }
 
-type Builder =
-    DataFileWriterBuilder<ParquetWriterBuilder, DefaultLocationGenerator, DefaultFileNameGenerator>;
-type Single = DataFileWriter<ParquetWriterBuilder, DefaultLocationGenerator, DefaultFileNameGenerator>;
+/// Where the files of one append go. Their partitions are told by the manifest, and by no path: keys stay short.
+#[derive(Clone, Debug)]
+struct Folder(String);
+
+impl LocationGenerator for Folder {
+    fn generate_location(&self, _: Option<&PartitionKey>, file_name: &str) -> String {
+        format!("{}/{file_name}", self.0)
+    }
+}
+
+type Builder = DataFileWriterBuilder<ParquetWriterBuilder, Folder, DefaultFileNameGenerator>;
+type Single = DataFileWriter<ParquetWriterBuilder, Folder, DefaultFileNameGenerator>;
 
 /// Writes record batches of a table in files.
 pub(super) struct Writer {
@@ -122,7 +131,7 @@ impl Writer {
             parquet,
             FILE_BYTES,
             table.file_io().clone(),
-            DefaultLocationGenerator::with_data_location(folder(table, commit)),
+            Folder(folder(table, commit)),
             DefaultFileNameGenerator::new("rows".to_owned(), None, DataFileFormat::Parquet),
         );
         let builder = DataFileWriterBuilder::new(rolling);

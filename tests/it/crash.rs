@@ -16,12 +16,14 @@ use chrono::TimeDelta;
 use etrplus::clock::Clock;
 use etrplus::domain::contract::Terms;
 use etrplus::jobs::runner;
+use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, BATCHES as BATCHES_TABLE};
 use etrplus::pipeline::sweep;
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::support::fleet::{Fleet, Process, period_end, until};
+use crate::support::lake;
 use crate::support::records::{account_with, ndjson};
 use crate::support::wire::{Acknowledged, WireClient};
 
@@ -146,7 +148,13 @@ async fn until_ready(servers: &[SocketAddr]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_and_workers_are_killed_and_nothing_acknowledged_is_lost_or_doubled() {
     let seed = Chance::seed();
-    let fleet = Fleet::start(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
+    let settings = [
+        ("ETR_LEASE_SECONDS", "2"),
+        ("ETR_UPLOAD_LEASE_SECONDS", "2"),
+        ("ETR_LAKE_CATALOG", "sql"),
+        ("ETR_LAKE_COMMIT_SECONDS", "0"),
+    ];
+    let fleet = Fleet::start(&settings).await;
     let mut processes = [fleet.serve(), fleet.serve(), fleet.work(), fleet.work()];
     let servers = addresses(&processes.iter().collect::<Vec<_>>());
     until_ready(&servers).await;
@@ -188,7 +196,9 @@ async fn until_drained(fleet: &Fleet) {
         sweep::abandoned_uploads(&fleet.app).await.unwrap();
         let waiting: i64 = sqlx::query_scalar(
             "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued')
-                  + (SELECT count(*) FROM batches WHERE state IN ('receiving', 'received', 'validating'))",
+                  + (SELECT count(*) FROM batches WHERE state IN ('receiving', 'received', 'validating', 'published'))
+                  + (SELECT count(*) FROM lake_entries e LEFT JOIN lake_commits c USING (commit_id)
+                     WHERE c.state IS DISTINCT FROM 'landed')",
         )
         .fetch_one(&fleet.pool)
         .await
@@ -240,12 +250,35 @@ async fn assert_everything_is_there_once(fleet: &Fleet, sent: &[Sent]) {
     let unknown: Vec<&&str> = stored.keys().filter(|id| !acknowledged.contains(**id)).collect();
     assert!(unknown.is_empty(), "batches that nobody was told of: {unknown:?}");
     assert_accounts(&fleet.pool, sent).await;
+    assert_lake(fleet, &rows).await;
+}
+
+/// The lake has each accepted row of each batch, and each once, however many committers died on it.
+async fn assert_lake(fleet: &Fleet, batches: &[BatchRow]) {
+    let records = |batch: &BatchRow| {
+        (1..=batch.accepted_records).map(|n| (batch.batch_id.clone(), n)).collect::<Vec<_>>()
+    };
+    let mut expected: Vec<(String, i64)> = batches.iter().flat_map(records).collect();
+    expected.sort();
+    let landed = lake::keys(&lake::rows(&fleet.app, &ACCOUNT_SNAPSHOTS).await);
+    assert!(landed == expected, "{} rows landed, {} were accepted", landed.len(), expected.len());
+    let mut told: Vec<String> =
+        lake::rows(&fleet.app, &BATCHES_TABLE).await.iter().map(|row| row["batch_id"].clone()).collect();
+    told.sort();
+    assert!(told.iter().eq(batches.iter().map(|batch| &batch.batch_id).collect::<BTreeSet<_>>()), "{told:?}");
+    let (commits, given_up): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state = 'landed'), count(*) FILTER (WHERE state = 'abandoned') FROM lake_commits",
+    )
+    .fetch_one(&fleet.pool)
+    .await
+    .unwrap();
+    eprintln!("{commits} commits landed in the lake, {given_up} were given up");
 }
 
 fn assert_acknowledged(row: &BatchRow, load: &Load, answer: &Acknowledged) {
     let id = &row.batch_id;
     let sha256 = hex::encode(digest(&SHA256, &load.body));
-    assert_eq!(row.state, "published", "{id}");
+    assert_eq!(row.state, "curated", "{id}");
     assert_eq!(
         (row.sha256.as_str(), row.received_bytes as usize),
         (sha256.as_str(), load.body.len()),
@@ -256,7 +289,7 @@ fn assert_acknowledged(row: &BatchRow, load: &Load, answer: &Acknowledged) {
     let records = load.accounts.len() as i64;
     assert_eq!((row.received_records, row.accepted_records, row.conserved), (records, records, true), "{id}");
     // One way, walked once, however many workers died on it.
-    assert_eq!(row.steps, ["received", "validating", "accepted", "published"], "{id}");
+    assert_eq!(row.steps, ["received", "validating", "accepted", "published", "curated"], "{id}");
     assert_eq!((row.receptions, row.jobs_done), (1, 1), "{id}");
 }
 

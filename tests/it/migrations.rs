@@ -96,6 +96,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_640,
         "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
     ),
+    (
+        20_261_126_000_100,
+        "c7b9e750c861997fe0a4278defa23e703540b8dcab9d1c3fdf638475f57f3d0ac3ca53422c45ee9293df82a58fdd7f73",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

@@ -26,6 +26,7 @@ use etrplus::jobs::{Wake, runner};
 use etrplus::lake::Lake;
 use etrplus::pipeline::footprints::Lookups;
 use etrplus::privacy::Keyring;
+use etrplus::privacy::random;
 use etrplus::store::Store;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -102,7 +103,8 @@ impl TestApp {
         let mut config = config(&database.url);
         config.s3 = objects::s3().await;
         // The bucket is everybody's; tables are this database's alone.
-        config.lake.warehouse = format!("s3://{}/lake/{}", config.s3.bucket, uuid::Uuid::now_v7());
+        config.lake.warehouse =
+            format!("s3://{}/lake/{:x}", config.s3.bucket, random::uuid_v4().as_fields().0);
         change(&mut config);
         let app = wire(config, Clock::fixed(NOW.parse().unwrap())).await;
         let router = router(AppState(Arc::clone(&app)));

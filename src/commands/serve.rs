@@ -64,7 +64,7 @@ pub async fn run(config: Config) -> Result<()> {
         spawn_upkeep(&app, &stop);
         Ok::<_, StartError>(app)
     };
-    match http::run_server_when(&config, listeners, stop.clone(), wired).await {
+    match Box::pin(http::run_server_when(&config, listeners, stop.clone(), wired)).await {
         // Told to stop while it was still waiting: an end like any other.
         Ok(()) | Err(StartError::Unreachable(_)) => {}
         Err(refused) => return Err(refused.into()),

@@ -118,7 +118,7 @@ pub(super) struct Writer {
 
 enum Sink {
     Whole(Box<Single>),
-    Parts { splitter: Box<RecordBatchPartitionSplitter>, writer: FanoutWriter<Builder> },
+    Parts { splitter: Box<RecordBatchPartitionSplitter>, writer: Box<FanoutWriter<Builder>> },
 }
 
 impl Writer {
@@ -143,7 +143,7 @@ impl Writer {
             let splitter =
                 RecordBatchPartitionSplitter::try_new_with_computed_values(schema, Arc::clone(partitions))
                     .map_err(|error| trouble("partitions", &error))?;
-            Sink::Parts { splitter: Box::new(splitter), writer: FanoutWriter::new(builder) }
+            Sink::Parts { splitter: Box::new(splitter), writer: Box::new(FanoutWriter::new(builder)) }
         };
         Ok(Writer { sink })
     }

@@ -135,6 +135,12 @@ fn addresses(servers: &[&Process]) -> Vec<SocketAddr> {
     servers.iter().filter_map(|server| server.listen).collect()
 }
 
+/// All the way into the lake, without waiting for company.
+async fn fleet(settings: &[(&str, &str)]) -> Fleet {
+    let lake = [("ETR_LAKE_CATALOG", "sql"), ("ETR_LAKE_COMMIT_SECONDS", "0")];
+    Fleet::start(&[settings, &lake[..]].concat()).await
+}
+
 async fn until_ready(servers: &[SocketAddr]) {
     let anybody = WireClient::new(servers, "nobody", "nothing");
     for server in servers {
@@ -148,13 +154,7 @@ async fn until_ready(servers: &[SocketAddr]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_and_workers_are_killed_and_nothing_acknowledged_is_lost_or_doubled() {
     let seed = Chance::seed();
-    let settings = [
-        ("ETR_LEASE_SECONDS", "2"),
-        ("ETR_UPLOAD_LEASE_SECONDS", "2"),
-        ("ETR_LAKE_CATALOG", "sql"),
-        ("ETR_LAKE_COMMIT_SECONDS", "0"),
-    ];
-    let fleet = Fleet::start(&settings).await;
+    let fleet = fleet(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
     let mut processes = [fleet.serve(), fleet.serve(), fleet.work(), fleet.work()];
     let servers = addresses(&processes.iter().collect::<Vec<_>>());
     until_ready(&servers).await;
@@ -351,7 +351,7 @@ async fn assert_people(pool: &PgPool, sent: &[Sent]) {
 /// A worker sleeps through its lease in the middle of a batch; another takes over; the sleeper wakes up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_slept_through_its_lease_changes_nothing() {
-    let fleet = Fleet::start(&[("ETR_LEASE_SECONDS", "2"), ("ETR_WORKERS", "1")]).await;
+    let fleet = fleet(&[("ETR_LEASE_SECONDS", "2"), ("ETR_WORKERS", "1")]).await;
     let server = fleet.serve();
     let servers = addresses(&[&server]);
     until_ready(&servers).await;
@@ -404,7 +404,7 @@ async fn a_worker_that_slept_through_its_lease_changes_nothing() {
 /// The fence itself: a worker whose lane was taken reaches transaction C and may not commit it.
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_c_fails_when_somebody_else_has_the_lane() {
-    let fleet = Fleet::start(&[]).await;
+    let fleet = fleet(&[]).await;
     let server = fleet.serve();
     let servers = addresses(&[&server]);
     until_ready(&servers).await;
@@ -475,7 +475,7 @@ async fn state(pool: &PgPool) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_under_load_finishes_requests_and_loses_nothing() {
     let seed = Chance::seed();
-    let fleet = Fleet::start(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
+    let fleet = fleet(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
     let (first, second, worker) = (fleet.serve(), fleet.serve(), fleet.work());
     let servers = addresses(&[&first, &second]);
     until_ready(&servers).await;

@@ -96,6 +96,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_640,
         "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
     ),
+    (
+        20_261_126_000_300,
+        "43e214fa5127f22bee3d4c4d09483a2597573fb9a97dc1e1a055faa0844996244d1d7e662944633fba33768d510773eb",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

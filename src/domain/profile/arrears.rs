@@ -91,7 +91,7 @@ mod tests {
     fn what_was_late_between_two_reports_is_not_lost() {
         let account =
             paying(with_dpds(account("a"), "0 0 0 0 0 0"), "2026-05-05:12 2026-02-20:19 2026-06-28:9");
-        let worst = |as_of, name| value_at(&[account.clone()], as_of, name);
+        let worst = |as_of, name| value_at(std::slice::from_ref(&account), as_of, name);
         assert_eq!(worst("2026-06-30", "worst_dpd_3m"), Ok(12));
         assert_eq!(worst("2026-06-30", "worst_dpd_6m"), Ok(19));
         assert_eq!(worst("2026-05-09", "worst_dpd_3m"), Ok(19), "paid on 11 March, within three months");

@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn what_nobody_paid_was_due_as_well() {
         let late = paying(with_dpds(account("a"), "25 0 0"), "2026-05-05:0 2026-04-05:0");
-        assert_eq!(value(&[late.clone()], "on_time_ratio_12m_den"), Ok(3));
-        assert_eq!(value(&[late.clone()], "on_time_ratio_12m"), Ok(6_666));
+        assert_eq!(value(std::slice::from_ref(&late), "on_time_ratio_12m_den"), Ok(3));
+        assert_eq!(value(std::slice::from_ref(&late), "on_time_ratio_12m"), Ok(6_666));
         // Events that are told no more are not counted for ever.
         let silent = paying(late, "2025-01-05:0");
         assert_eq!(value(&[silent], "on_time_ratio_12m_den"), Ok(3), "three months");

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_default_of_later_is_not_told_of_an_earlier_date() {
         let plan = paying(with_dpds(plan(), "0 0 0"), "2026-04-10:35");
-        let told = |as_of| value_at(&[plan.clone()], as_of, "first_payment_default_12m");
+        let told = |as_of| value_at(std::slice::from_ref(&plan), as_of, "first_payment_default_12m");
         assert_eq!((told("2026-05-09"), told("2026-05-10")), (Ok(0), Ok(1)));
     }
 }

@@ -109,7 +109,7 @@ async fn read_again(
     let key = format!("batch {}", batch.id);
     match stage_accepted(app, batch, terms, accepted, connection).await? {
         Reread::Differs(how) => {
-            found.add("content", Compared::one(key, "the bytes of the receipt", Some(how)))
+            found.add("content", Compared::one(key, "the bytes of the receipt", Some(how)));
         }
         Reread::Staged { received, unreadable } => {
             let expected = batch.counts.map_or(0, |counts| counts.received);

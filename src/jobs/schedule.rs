@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{curate, obligations, parking, rehearsals, sweep, unopened};
+use crate::pipeline::{curate, obligations, parking, reconcile, rehearsals, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -111,6 +111,12 @@ pub const SCHEDULE: &[Scheduled] = &[
         every: Duration::from_secs(600),
         longest: SHORT,
         run: |app| async move { curate::sweep(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "reconcile_stores",
+        every: Duration::from_secs(600),
+        longest: SHORT,
+        run: |app| async move { reconcile::due(&app).await }.boxed(),
     },
 ];
 

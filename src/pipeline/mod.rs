@@ -36,6 +36,7 @@ pub mod obligations;
 pub mod pack;
 pub mod parking;
 pub mod recall;
+pub mod reconcile;
 pub mod refine;
 pub mod rehearsals;
 pub mod replay;

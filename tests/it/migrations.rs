@@ -100,6 +100,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_126_000_100,
         "c7b9e750c861997fe0a4278defa23e703540b8dcab9d1c3fdf638475f57f3d0ac3ca53422c45ee9293df82a58fdd7f73",
     ),
+    (
+        20_261_126_000_300,
+        "43e214fa5127f22bee3d4c4d09483a2597573fb9a97dc1e1a055faa0844996244d1d7e662944633fba33768d510773eb",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

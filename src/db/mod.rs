@@ -41,6 +41,7 @@ pub mod precedents;
 pub mod recalls;
 pub mod rehearsals;
 pub mod rejected_records;
+pub mod rekeys;
 pub mod replacements;
 pub mod reporting;
 pub mod schedules;

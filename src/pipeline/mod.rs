@@ -37,6 +37,7 @@ pub mod parking;
 pub mod recall;
 pub mod refine;
 pub mod rehearsals;
+pub mod rekeys;
 pub mod replay;
 pub mod schedules;
 pub mod shadows;

@@ -96,6 +96,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_640,
         "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
     ),
+    (
+        20_261_126_000_600,
+        "c6e7c39e92b7ff103a9201a42b7eee5eff1e59629048bd0b1973a60829140df0664f85f7720f602b787cdaafe571804d",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

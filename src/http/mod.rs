@@ -131,6 +131,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::contracts::retire_contract))
         .scoped(Scope::Admin, routes!(operations::contracts::list_contract_users))
         .scoped(Scope::Admin, routes!(operations::contracts::pin_contract))
+        .scoped(Scope::Admin, routes!(operations::reconciliations::list_reconciliations))
         .scoped(Scope::Admin, routes!(schedules::list_schedules))
         .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .scoped(Scope::Admin, routes!(obligations::list_all_obligations))

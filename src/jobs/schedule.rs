@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{obligations, parking, rehearsals, sweep, unopened};
+use crate::pipeline::{obligations, parking, reconcile, rehearsals, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -61,6 +61,11 @@ pub const SCHEDULE: &[Scheduled] = &[
         name: "find_late_obligations",
         every: Duration::from_secs(600),
         run: |app| async move { obligations::find_late(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "reconcile_stores",
+        every: Duration::from_secs(600),
+        run: |app| async move { reconcile::due(&app).await }.boxed(),
     },
 ];
 

@@ -35,6 +35,7 @@ pub mod obligations;
 pub mod pack;
 pub mod parking;
 pub mod recall;
+pub mod reconcile;
 pub mod refine;
 pub mod rehearsals;
 pub mod rekeys;

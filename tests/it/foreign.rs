@@ -152,6 +152,9 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
             (shadow_id, contributor_id, batch_id, state, requested_by, requested_at)
          SELECT gen_random_uuid(), contributor_id, batch_id, 'queued', client_id, now()
          FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.reconcile */ INSERT INTO reconciliations (reconciliation_id, contributor_id, asked_by, started_at,
+            finished_at, whole, checks, differences, examples)
+         VALUES (gen_random_uuid(), $1, 'schedule', now(), now(), false, '[]', 0, '[]')",
         "/* test.delist */ INSERT INTO delistings
             (contributor_id, account_ref, delisted_on, delisted_at, breached, client_id)
          SELECT contributor_id, 'A-1', '2026-11-02', now(), false, client_id
@@ -172,8 +175,16 @@ async fn row_level_security_alone_holds_the_line() {
     let (ours, theirs) = two_books(&eyes).await;
     let tables = tables_of_contributors(&eyes).await;
     // Credentials and lanes are the system's; a contributor's session sees not even its own.
-    let hidden =
-        ["clients", "identity_reviews", "lanes", "recalls", "rekeys", "reporting_cadences", "shadows"];
+    let hidden = [
+        "clients",
+        "identity_reviews",
+        "lanes",
+        "recalls",
+        "reconciliations",
+        "rekeys",
+        "reporting_cadences",
+        "shadows",
+    ];
     for table in &tables {
         let mut system = eyes.database.pool.acquire().await.unwrap();
         let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();

@@ -49,6 +49,7 @@ pub mod reconcile_records;
 pub mod reconciliations;
 pub mod rehearsals;
 pub mod rejected_records;
+pub mod rekeys;
 pub mod replacements;
 pub mod reporting;
 pub mod schedules;

@@ -26,6 +26,7 @@ pub mod page;
 pub mod problem;
 mod profiles;
 mod rejects;
+mod rekeys;
 pub mod routes;
 mod rule_page;
 mod schedules;
@@ -140,6 +141,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::identity_reviews::list_identity_reviews))
         .scoped(Scope::Admin, routes!(operations::identity_reviews::resolve_identity_review))
         .scoped(Scope::Admin, routes!(operations::corrections::list_all_corrections))
+        .scoped(Scope::Admin, routes!(operations::corrections::request_rekey))
         .scoped(Scope::Admin, routes!(operations::corrections::approve_correction))
         .scoped(Scope::Admin, routes!(operations::corrections::refuse_correction))
         .page("/docs", axum::routing::get(docs::open_ui))

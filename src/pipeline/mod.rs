@@ -39,6 +39,7 @@ pub mod recall;
 pub mod reconcile;
 pub mod refine;
 pub mod rehearsals;
+pub mod rekeys;
 pub mod replay;
 pub mod schedules;
 pub mod shadows;

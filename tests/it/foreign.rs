@@ -145,6 +145,11 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
             (contributor_id, case_id, deleted_at, as_of_from, as_of_to, kind, account_ref)
          SELECT contributor_id, correction_id, now(), as_of_from, as_of_to, kind, account_ref
          FROM corrections WHERE contributor_id = $1",
+        "/* test.rekey */ INSERT INTO rekeys (correction_id, contributor_id, from_subject, to_subject, as_of_from, as_of_to,
+            holder_role, id_type, subject_type, account_ref, token)
+         SELECT correction_id, contributor_id, gen_random_uuid(), gen_random_uuid(), as_of_from, as_of_to, 0, 0, 0,
+            account_ref, decode(repeat('03', 17), 'hex')
+         FROM corrections WHERE contributor_id = $1",
         "/* test.shadow */ INSERT INTO shadows
             (shadow_id, contributor_id, batch_id, state, requested_by, requested_at)
          SELECT gen_random_uuid(), contributor_id, batch_id, 'queued', client_id, now()
@@ -178,6 +183,7 @@ async fn row_level_security_alone_holds_the_line() {
         "lanes",
         "recalls",
         "reconciliations",
+        "rekeys",
         "reporting_cadences",
         "shadows",
     ];

@@ -104,6 +104,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_126_000_300,
         "43e214fa5127f22bee3d4c4d09483a2597573fb9a97dc1e1a055faa0844996244d1d7e662944633fba33768d510773eb",
     ),
+    (
+        20_261_126_000_600,
+        "c6e7c39e92b7ff103a9201a42b7eee5eff1e59629048bd0b1973a60829140df0664f85f7720f602b787cdaafe571804d",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

@@ -102,6 +102,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/refine/shadow.rs", "begins the transaction of a promotion"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),
     ("pipeline/refine/supersede.rs", "takes part in transaction C"),
+    ("pipeline/rekeys.rs", "takes part in the transaction of a correction"),
     ("pipeline/shadows.rs", "takes the caller's transaction"),
     ("privacy/token.rs", "a token is a column"),
     ("telemetry.rs", "a log filter names the crate"),

@@ -110,6 +110,7 @@ pub fn identity_review(state: &str) -> Value {
         "opened_at": "2026-11-24T02:00:00Z",
         "decided_by": decided.then_some("0f9619ff-8b86-4d01-b42d-00cf4fc964f2"),
         "decided_at": decided.then_some("2026-11-25T02:00:00Z"),
+        "correction_id": null,
     })
 }
 

@@ -96,6 +96,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_640,
         "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
     ),
+    (
+        20_261_126_000_700,
+        "082462102d02adaaa0a733b23aecc0753af50e8927357d6391279b4c7ea9999a9d3e8e7880e7dbf70e2d373366d84ecc",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

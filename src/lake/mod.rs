@@ -11,6 +11,7 @@
 mod catalog;
 mod columns;
 mod commit;
+mod maintain;
 mod scan;
 pub mod silver;
 pub mod tables;

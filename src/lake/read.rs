@@ -33,8 +33,7 @@ impl Choice<'_> {
     fn predicate(&self) -> Option<Predicate> {
         let contributor =
             self.contributor.map(|id| Reference::new("contributor_id").equal_to(Datum::string(id)));
-        let batches =
-            self.batches.map(|ids| Reference::new("batch_id").is_in(ids.iter().map(|id| Datum::string(id))));
+        let batches = self.batches.map(|ids| Reference::new("batch_id").is_in(ids.iter().map(Datum::string)));
         match (contributor, batches) {
             (Some(one), Some(other)) => Some(one.and(other)),
             (one, other) => one.or(other),

@@ -5,11 +5,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::app::App;
-use crate::db::{batches, jobs, obligations, reconciliations, schedules};
+use crate::db::{batches, jobs, lake_entries, obligations, reconciliations, schedules};
 use crate::domain::batch::State;
 use crate::domain::calendar;
 use crate::domain::contract::Dataset;
 use crate::error::Result;
+use crate::pipeline::curate::FED;
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(10);
@@ -43,6 +44,15 @@ async fn update(app: &App) -> Result<()> {
         metrics::gauge!("etr_obligations_late", "dataset" => dataset.as_str()).set(count as f64);
     }
     update_reconciliation(app).await?;
+    for table in FED {
+        let name = table.table.full_name();
+        metrics::gauge!("etr_lake_oldest_seconds", "table" => name.clone()).set(0.0);
+        metrics::gauge!("etr_lake_waiting_rows", "table" => name).set(0.0);
+    }
+    for (table, oldest_seconds, rows) in lake_entries::backlog(&app.db.system).await? {
+        metrics::gauge!("etr_lake_oldest_seconds", "table" => table.clone()).set(oldest_seconds);
+        metrics::gauge!("etr_lake_waiting_rows", "table" => table).set(rows as f64);
+    }
     for schedule in schedules::list(&app.db.system).await? {
         let failing = if schedule.last_error.is_some() { 1.0 } else { 0.0 };
         metrics::gauge!("etr_schedule_late_seconds", "name" => schedule.name.clone())

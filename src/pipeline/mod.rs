@@ -25,6 +25,7 @@
 
 pub mod accept;
 pub mod corrections;
+pub mod curate;
 pub mod decode;
 pub mod erasure;
 pub mod fixes;

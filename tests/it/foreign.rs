@@ -112,6 +112,8 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
             (recall_id, contributor_id, batch_id, state, reason, requested_by, requested_at)
          SELECT gen_random_uuid(), contributor_id, batch_id, 'requested', 'a wrong book', client_id, now()
          FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.land */ INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
+         VALUES ('silver.account_snapshots', $1, gen_random_uuid(), 1, 1, now())",
         "/* test.pin */ INSERT INTO contract_pins (contributor_id, dataset, version, pinned_by, pinned_at)
          VALUES ($1, 'account_snapshot', 1, 'cli:one', now())",
         "/* test.apply */ INSERT INTO applications

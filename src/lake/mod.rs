@@ -11,7 +11,9 @@
 mod catalog;
 mod columns;
 mod commit;
+mod fingerprint;
 mod maintain;
+mod read;
 mod scan;
 pub mod silver;
 pub mod tables;
@@ -32,6 +34,7 @@ use crate::error::{Error, Result};
 
 pub use catalog::SqlCatalog;
 pub use commit::Landing;
+pub use fingerprint::{BatchState, Contents, Group, Keys, contents_of};
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;
 pub use write::Files;

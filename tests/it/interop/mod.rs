@@ -5,6 +5,7 @@ mod history;
 mod page;
 
 use etrplus::config::{Config, LakeCatalog, S3Config};
+use etrplus::lake::TableSpec;
 use etrplus::lake::silver::TABLES;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ async fn ask(eyes: &TestApp, script: &str, tables: &[String], more: Value) -> Va
 
 /// Every table, as both readers read it, is what Postgres holds.
 async fn assert_read_alike(eyes: &TestApp) {
-    let names: Vec<String> = TABLES.iter().map(|spec| spec.full_name()).collect();
+    let names: Vec<String> = TABLES.iter().map(TableSpec::full_name).collect();
     let read = ask(eyes, "read.py", &names, json!({"rows": true})).await;
     for spec in TABLES {
         let (name, expected) = (spec.full_name(), expected::rows(eyes, spec).await);

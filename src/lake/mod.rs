@@ -11,7 +11,9 @@
 mod catalog;
 mod columns;
 mod commit;
+mod fingerprint;
 mod glue;
+mod read;
 mod rest;
 mod scan;
 pub mod silver;
@@ -35,6 +37,7 @@ use glue::GlueCatalog;
 
 pub use catalog::SqlCatalog;
 pub use commit::Landing;
+pub use fingerprint::{BatchState, Contents, Group, Keys, contents_of};
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;
 pub use write::Files;

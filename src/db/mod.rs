@@ -33,6 +33,7 @@ pub mod identity_reviews;
 pub mod jobs;
 pub mod journal;
 pub mod lineage;
+pub mod lineage_outbox;
 pub mod obligations;
 pub mod overlay;
 pub mod overrides;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::db::{batches, jobs, obligations, schedules};
+use crate::db::{batches, jobs, lineage_outbox, obligations, schedules};
 use crate::domain::batch::State;
 use crate::domain::calendar;
 use crate::domain::contract::Dataset;
@@ -40,6 +40,9 @@ async fn update(app: &App) -> Result<()> {
         let count = missing.iter().find(|(word, _)| word == dataset.as_str()).map_or(0, |(_, count)| *count);
         metrics::gauge!("etr_obligations_late", "dataset" => dataset.as_str()).set(count as f64);
     }
+    let backlog = lineage_outbox::backlog(&app.db.system).await?;
+    metrics::gauge!("etr_lineage_outbox_events").set(backlog.events as f64);
+    metrics::gauge!("etr_lineage_outbox_oldest_seconds").set(backlog.oldest_seconds);
     for schedule in schedules::list(&app.db.system).await? {
         let failing = if schedule.last_error.is_some() { 1.0 } else { 0.0 };
         metrics::gauge!("etr_schedule_late_seconds", "name" => schedule.name.clone())

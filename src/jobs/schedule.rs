@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{obligations, parking, rehearsals, sweep, unopened};
+use crate::pipeline::{lineage, obligations, parking, rehearsals, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -51,6 +51,11 @@ pub const SCHEDULE: &[Scheduled] = &[
         name: "remove_rehearsals",
         every: Duration::from_secs(600),
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "send_lineage",
+        every: Duration::from_secs(5),
+        run: |app| async move { lineage::send(&app).await }.boxed(),
     },
     Scheduled {
         name: obligations::OPEN_OBLIGATIONS,

@@ -24,20 +24,37 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The configuration shares out the connections of a process.
     ("db", &["config", "domain", "error", "ids", "privacy"]),
     ("store", &["config", "error", "ids"]),
+    // Graphs and events from facts that others have read.
+    ("lineage", &["domain", "ids"]),
     ("audit", &["db", "error", "ids"]),
     // Who may do what; a deed of an operator is an audit entry in the same transaction.
     ("access", &["audit", "clock", "db", "domain", "error", "ids", "privacy"]),
     // The story of a batch. It signs receipts with the issuer, and is handed the wired app.
     (
         "pipeline",
-        &["access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "privacy", "store"],
+        &[
+            "access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "lineage",
+            "privacy", "store",
+        ],
     ),
     ("jobs", &["app", "db", "domain", "error", "ids", "pipeline", "privacy"]),
     // Where everything meets; handlers and jobs get it by name, so it names what they use.
     ("app", &["access", "clock", "config", "db", "jobs", "pipeline", "privacy", "store"]),
     (
         "http",
-        &["access", "app", "config", "db", "domain", "error", "ids", "pipeline", "privacy", "telemetry"],
+        &[
+            "access",
+            "app",
+            "config",
+            "db",
+            "domain",
+            "error",
+            "ids",
+            "lineage",
+            "pipeline",
+            "privacy",
+            "telemetry",
+        ],
     ),
     // Private servers of `etrplus dev`: they hand back an address and know nothing of us.
     ("embedded", &[]),
@@ -85,6 +102,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
     ("pipeline/parking.rs", "takes part in transaction C"),
     ("pipeline/recall.rs", "begins the transaction of a recall"),
+    ("pipeline/refine/edges.rs", "takes part in transaction C"),
     ("pipeline/refine/history.rs", "looks events up beside the connection that streams the rows"),
     ("pipeline/refine/posting.rs", "looks up inside transaction C or beside it"),
     ("pipeline/refine/publish.rs", "begins transaction C"),

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use super::columns::application_columns;
+use super::lake_entries;
 use super::serving::Origin;
 use super::staged_applications::ApplicationRow;
 use crate::error::Result;
@@ -44,7 +45,7 @@ pub async fn record_staged_in_tx(
     origin: &Origin<'_>,
     warned: &[u8],
 ) -> Result<()> {
-    sqlx::query(concat!(
+    let recorded = sqlx::query(concat!(
         "/* applications.record_staged */ INSERT INTO applications (contributor_id, batch_id, publication_no, known_from,
             rules_version, contract, warned, ",
         application_columns!(""),
@@ -59,9 +60,10 @@ pub async fn record_staged_in_tx(
     .bind(origin.rules_version)
     .bind(origin.contract)
     .bind(warned)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let rows = recorded.rows_affected();
+    lake_entries::enter_publication_in_tx(connection, "silver.applications", origin, rows).await
 }
 
 /// Takes the applications of a batch out of what counts. Doing it again finds nothing.
@@ -95,7 +97,7 @@ pub struct Unopened {
     pub contributor_id: ContributorId,
     pub batch_id: BatchId,
     pub record_no: i64,
-    pub account_ref: Option<String>,
+    pub application_ref: String,
     pub decided_at: DateTime<Utc>,
     /// It was counted as warned before.
     pub warned: bool,
@@ -126,7 +128,7 @@ pub async fn mark_unopened_in_tx(
             ORDER BY a.batch_id, a.record_no LIMIT $3 FOR UPDATE OF a SKIP LOCKED)
         UPDATE applications a SET found_unopened_at = $2 FROM unopened u
         WHERE a.batch_id = u.batch_id AND a.record_no = u.record_no AND a.publication_no = u.publication_no
-        RETURNING a.contributor_id, a.batch_id, a.record_no, a.account_ref, a.warned,
+        RETURNING a.contributor_id, a.batch_id, a.record_no, a.application_ref, a.warned,
             coalesce(a.decision_at, a.applied_at) AS decided_at",
     )
     .bind(decided_before)

@@ -39,6 +39,8 @@ pub async fn park_staged_in_tx(
 pub struct ParkedEvent {
     pub batch_id: BatchId,
     pub period_end: NaiveDate,
+    /// The batch whose rejected records that one was sent to fix.
+    pub fixes: Option<BatchId>,
     #[sqlx(flatten)]
     pub event: EventRow,
 }
@@ -51,7 +53,7 @@ pub async fn lock_with_account(
     limit: i64,
 ) -> Result<Vec<ParkedEvent>> {
     let parked = sqlx::query_as(concat!(
-        "/* parked_events.lock_with_account */ SELECT p.batch_id, b.period_end, ",
+        "/* parked_events.lock_with_account */ SELECT p.batch_id, b.period_end, b.fixes, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
         WHERE p.contributor_id = $1 AND p.withdrawn_at IS NULL
@@ -140,7 +142,7 @@ pub async fn lock_expired(
     limit: i64,
 ) -> Result<Vec<ParkedEvent>> {
     let parked = sqlx::query_as(concat!(
-        "/* parked_events.lock_expired */ SELECT p.batch_id, b.period_end, ",
+        "/* parked_events.lock_expired */ SELECT p.batch_id, b.period_end, b.fixes, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
         WHERE p.contributor_id = $1 AND p.parked_until <= $2 AND p.withdrawn_at IS NULL
@@ -179,7 +181,11 @@ pub async fn accept_in_tx(
     sqlx::query(concat!(
         "/* parked_events.accept */ WITH gone AS (
             DELETE FROM parked_events p USING unnest($1::uuid[], $2::bigint[]) AS k (batch_id, record_no)
-            WHERE p.batch_id = k.batch_id AND p.record_no = k.record_no RETURNING p.*)
+            WHERE p.batch_id = k.batch_id AND p.record_no = k.record_no RETURNING p.*),
+        to_land AS (
+            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
+            SELECT 'silver.repayment_events', contributor_id, batch_id, $3, count(*), $4 FROM gone
+            GROUP BY contributor_id, batch_id)
         INSERT INTO repayment_events (contributor_id, batch_id, publication_no, known_from, rules_version, contract, ",
         event_columns!(""),
         ") SELECT g.contributor_id, g.batch_id, $3, $4, $5, g.contract, ",

@@ -36,7 +36,7 @@ use crate::pipeline::footprints::{Answer, Question};
 use crate::privacy::{Keyring, random};
 
 /// Who is asked about. The number is normalised first; separators and case do not matter.
-#[derive(Deserialize, Validate, ToSchema)]
+#[derive(Clone, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectIdentity {
     pub id_type: IdType,

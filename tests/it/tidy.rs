@@ -24,6 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The configuration shares out the connections of a process.
     ("db", &["config", "domain", "error", "ids", "privacy"]),
     ("store", &["config", "error", "ids"]),
+    // Arrow, Parquet and Iceberg stay in there. Its catalog and its ledger are tables.
+    ("lake", &["clock", "config", "db", "domain", "error"]),
     // Graphs and events from facts that others have read.
     ("lineage", &["domain", "ids"]),
     ("audit", &["db", "error", "ids"]),
@@ -33,13 +35,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "lineage",
+            "access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "lake", "lineage",
             "privacy", "store",
         ],
     ),
     ("jobs", &["app", "db", "domain", "error", "ids", "pipeline", "privacy"]),
     // Where everything meets; handlers and jobs get it by name, so it names what they use.
-    ("app", &["access", "clock", "config", "db", "jobs", "pipeline", "privacy", "store"]),
+    ("app", &["access", "clock", "config", "db", "jobs", "lake", "pipeline", "privacy", "store"]),
     (
         "http",
         &[
@@ -69,6 +71,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "db",
             "domain",
             "embedded",
+            "lake",
             "error",
             "http",
             "ids",
@@ -97,6 +100,10 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("http/problem.rs", "a database error becomes a problem by way of Error"),
     ("ids.rs", "ids are columns"),
     ("jobs/wake.rs", "listens for notifications, which is a connection and no statement"),
+    ("lake/catalog.rs", "begins the transaction that swaps a table's pointer"),
+    ("lake/columns.rs", "reads rows into columns"),
+    ("lake/mod.rs", "holds the pool of its catalog and its ledger"),
+    ("lake/write.rs", "reads rows into files"),
     ("pipeline/corrections.rs", "begins the transactions of corrections"),
     ("pipeline/fixes.rs", "takes part in transaction B"),
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
@@ -110,6 +117,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/refine/shadow.rs", "begins the transaction of a promotion"),
     ("pipeline/refine/stage.rs", "holds the connection that owns the staging table"),
     ("pipeline/refine/supersede.rs", "takes part in transaction C"),
+    ("pipeline/rekeys.rs", "takes part in the transaction of a correction"),
     ("pipeline/shadows.rs", "takes the caller's transaction"),
     ("privacy/token.rs", "a token is a column"),
     ("telemetry.rs", "a log filter names the crate"),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use iceberg::spec::{
     MAIN_BRANCH, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation,
-    Snapshot, SnapshotRef, Summary,
+    Snapshot, SnapshotRef, Summary, TableMetadataBuilder,
 };
 use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction as _, Transaction};
@@ -89,7 +89,7 @@ impl Lake {
             .clone()
             .into_builder(table.metadata_location().map(ToOwned::to_owned))
             .set_branch_snapshot(snapshot, MAIN_BRANCH)
-            .and_then(|builder| builder.build())
+            .and_then(TableMetadataBuilder::build)
             .map_err(|error| trouble("merge manifests", &error))?
             .metadata;
         sql.replace_metadata(&table, metadata).await.map_err(|error| trouble("merge manifests", &error))?;

@@ -10,6 +10,7 @@
 
 mod catalog;
 mod columns;
+mod columns_of_rows;
 mod commit;
 mod scan;
 pub mod silver;
@@ -30,6 +31,7 @@ use crate::config::{LakeCatalog, LakeConfig, S3Config};
 use crate::error::{Error, Result};
 
 pub use catalog::SqlCatalog;
+pub use columns_of_rows::{SnapshotRows, SnapshotWriter};
 pub use commit::Landing;
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;

@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("db", &["config", "domain", "error", "ids", "privacy"]),
     ("store", &["config", "error", "ids"]),
     // Arrow, Parquet and Iceberg stay in there. Its catalog and its ledger are tables.
-    ("lake", &["clock", "config", "db", "domain", "error"]),
+    ("lake", &["clock", "config", "db", "domain", "error", "ids"]),
     ("audit", &["db", "error", "ids"]),
     // Who may do what; a deed of an operator is an audit entry in the same transaction.
     ("access", &["audit", "clock", "db", "domain", "error", "ids", "privacy"]),

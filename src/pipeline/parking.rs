@@ -13,9 +13,9 @@ use super::refine::{Accounts, RejectFinding, RejectLine, Sample, Tally};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::parked_events::{self, Keys, ParkedEvent};
-use crate::db::rejected_records::{self, Origin as RejectOrigin};
+use crate::db::rejected_records::{self, Good, Origin as RejectOrigin};
 use crate::db::serving::Origin;
-use crate::db::{jobs, overlay};
+use crate::db::{jobs, lineage, overlay};
 use crate::domain::contract::{Dataset, Field};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::{Code, RulePolicy};
@@ -50,7 +50,9 @@ pub async fn accept_in_tx(tx: &mut PgConnection, origin: &Origin<'_>, policy: &R
         let (number, at) = (origin.publication_no, origin.known_from);
         parked_events::accept_in_tx(tx, &accepted, number, at, origin.rules_version).await?;
         parked_events::remove_in_tx(tx, &refused).await?;
-        outcomes.write_in_tx(tx, origin.contributor_id, "batch.events_unparked", at).await?;
+        let brought = origin.batch_id.to_string();
+        let deed = Deed { action: "batch.events_unparked", cause: ("batch", &brought), at };
+        outcomes.write_in_tx(tx, origin.contributor_id, &deed).await?;
         let mut refs: Vec<String> = parked.into_iter().map(|parked| parked.event.account_ref).collect();
         refs.dedup();
         overlay::of_accounts_in_tx(tx, origin.contributor_id, &refs).await?;
@@ -87,9 +89,33 @@ async fn reject_portion(app: &App, contributor: ContributorId, now: DateTime<Utc
         outcomes.add(event, false, std::slice::from_ref(&too_late))?;
     }
     parked_events::remove_in_tx(&mut tx, &keys).await?;
-    outcomes.write_in_tx(&mut tx, contributor, "batch.events_expired", now).await?;
+    let deed = Deed { action: "batch.events_expired", cause: ("schedule", "reject_expired_events"), at: now };
+    outcomes.write_in_tx(&mut tx, contributor, &deed).await?;
     tx.commit().await?;
     Ok(expired.len() as u64)
+}
+
+/// Why parked events are decided about.
+struct Deed<'a> {
+    action: &'a str,
+    /// The batch that brought their accounts, or the schedule, as lineage names it.
+    cause: (&'a str, &'a str),
+    at: DateTime<Utc>,
+}
+
+impl Deed<'_> {
+    /// What was made of the parked events of one batch.
+    fn edges(&self, accepted: bool, rejected: bool) -> Vec<lineage::Edge<'_>> {
+        let mut edges = vec![(self.cause.0, self.cause.1, "parked_events", "parked_events")];
+        if accepted {
+            edges.push(("parked_events", "parked_events", "journal", "repayment_events"));
+            edges.push(("journal", "repayment_events", "serving_store", "accounts"));
+        }
+        if rejected {
+            edges.push(("parked_events", "parked_events", "quarantine", "rejected_records"));
+        }
+        edges
+    }
 }
 
 /// What became of parked events, by the batch that they came in.
@@ -102,6 +128,9 @@ struct Outcome {
     rejected: i64,
     tally: Tally,
     lines: Vec<serde_json::Value>,
+    /// The batch whose rejected records this one was sent to fix, and the records that now do.
+    fixes: Option<BatchId>,
+    good: Good,
 }
 
 impl Outcomes {
@@ -112,20 +141,21 @@ impl Outcomes {
             rejected: 0,
             tally: Tally::default(),
             lines: Vec::new(),
+            fixes: parked.fixes,
+            good: Good::default(),
         });
-        let (record_no, account_ref) =
-            (parked.event.record_no as u64, Some(parked.event.account_ref.clone()));
-        outcome.tally.record(findings, |finding| Sample {
-            record_no: Some(record_no),
-            account_ref: account_ref.clone(),
-            ..Sample::of_file(finding)
+        let record_no = parked.event.record_no as u64;
+        let reference = || Some(parked.event.account_ref.clone());
+        outcome.tally.record(findings, |finding| {
+            Sample::of_record(Dataset::RepaymentEvent, record_no, reference(), finding)
         });
         if stays {
             outcome.accepted += 1;
+            outcome.good.push(parked.event.record_no, &parked.event.account_ref);
         } else {
             outcome.rejected += 1;
             let findings = findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
-            let line = RejectLine { record_no, account_ref, findings };
+            let line = RejectLine::new(Dataset::RepaymentEvent, record_no, reference(), findings);
             outcome
                 .lines
                 .push(serde_json::to_value(line).map_err(|error| Error::Internal(error.to_string()))?);
@@ -133,14 +163,14 @@ impl Outcomes {
         Ok(())
     }
 
-    /// Moves the counts, adds the findings and the rejected records, and says so in the audit.
+    /// Moves the counts, adds the findings and the rejected records, and says so in audit and lineage.
     async fn write_in_tx(
         self,
         tx: &mut PgConnection,
         contributor: ContributorId,
-        action: &str,
-        at: DateTime<Utc>,
+        deed: &Deed<'_>,
     ) -> Result<()> {
+        let Deed { action, at, .. } = *deed;
         for (batch, outcome) in self.0 {
             let Outcome { accepted, rejected, .. } = outcome;
             parked_events::move_counts_in_tx(tx, batch, accepted, rejected).await?;
@@ -153,6 +183,9 @@ impl Outcomes {
                 at,
             };
             rejected_records::append_in_tx(tx, &origin, &outcome.lines).await?;
+            if let Some(fixed) = outcome.fixes {
+                rejected_records::resolve_by_in_tx(tx, fixed, batch, &outcome.good, at).await?;
+            }
             let entry = Entry {
                 at,
                 actor_client: None,
@@ -164,6 +197,8 @@ impl Outcomes {
                 detail: json!({ "accepted": accepted, "rejected": rejected }),
             };
             audit::record(&mut *tx, &entry).await?;
+            let edges = deed.edges(accepted > 0, rejected > 0);
+            lineage::insert_edges(tx, contributor, batch, &edges, at).await?;
         }
         Ok(())
     }

@@ -64,6 +64,7 @@ pub mod staged_events;
 pub mod staging;
 pub mod subjects;
 pub mod transitions;
+pub mod working_days;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
+use super::calendar::WorkingDays;
 use super::contract::ndjson::NdjsonReader;
 use super::contract::spec::{self, Kind};
 use super::contract::{AccountSnapshot, AccountStatus, Field, Mode, MoneyUnit, Terms};
@@ -181,7 +182,9 @@ fn judge(sent: &Sent, terms: &Terms, today: NaiveDate) -> (Standing, Vec<Finding
     let context = FieldContext { terms, money: MoneyUnit::Sen, money_forms: &forms };
     let record = read_snapshot(&row, &context, &mut findings);
     let period_end = record.as_of_date.unwrap_or(today);
-    check_row(&record, &RowContext { terms, mode: Mode::Delta, period_end, today }, &mut findings);
+    let working_days = &WorkingDays::default();
+    let context = RowContext { terms, mode: Mode::Delta, period_end, today, working_days };
+    check_row(&record, &context, &mut findings);
     findings.retain(Finding::rejects);
     (Standing::of(&record), findings)
 }

@@ -32,6 +32,7 @@ pub mod fixes;
 pub mod identity_reviews;
 pub mod lifecycle;
 pub mod listings;
+pub mod notices;
 pub mod obligations;
 pub mod pack;
 pub mod parking;

@@ -42,6 +42,7 @@ pub mod overlay;
 pub mod overrides;
 pub mod parked_events;
 pub mod precedents;
+pub mod rebuild_serving;
 pub mod recalls;
 pub mod reconcile;
 pub mod reconcile_accounts;

@@ -13,6 +13,7 @@ mod columns;
 mod commit;
 mod fingerprint;
 mod read;
+mod restore;
 mod scan;
 pub mod silver;
 pub mod tables;

@@ -35,6 +35,7 @@ pub mod listings;
 pub mod obligations;
 pub mod pack;
 pub mod parking;
+pub mod rebuild;
 pub mod recall;
 pub mod reconcile;
 pub mod refine;

@@ -52,6 +52,7 @@ pub mod reconciliations;
 pub mod rehearsals;
 pub mod rejected_records;
 pub mod rekeys;
+pub mod remake;
 pub mod replacements;
 pub mod reporting;
 pub mod schedules;

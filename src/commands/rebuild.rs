@@ -9,6 +9,7 @@ use anyhow::Result;
 use super::serve;
 use crate::app::App;
 use crate::config::Config;
+use crate::pipeline::rebuild::lake::{self, Remade};
 use crate::pipeline::rebuild::serving::{self, Order};
 
 /// Make a store anew, compare it with the one in use, and put it in its place.
@@ -31,6 +32,9 @@ enum Store {
         #[arg(long, default_value = "unnamed")]
         operator: String,
     },
+    /// The tables of accepted records in the lake, from the bytes that were received. Corrections, rekeys and withdrawals come
+    /// from the journal.
+    Lake,
 }
 
 /// Runs the command: results go to `out`, how far it is to `progress`. Whether there was nothing to change.
@@ -51,15 +55,50 @@ pub async fn rebuild(
     out: &mut impl Write,
     progress: &mut (impl Write + Send),
 ) -> Result<bool> {
-    let Store::Serving { compare_only, operator } = args.store;
-    let order = Order { compare_only, asked_by: format!("cli:{operator}") };
+    match args.store {
+        Store::Serving { compare_only, operator } => {
+            let order = Order { compare_only, asked_by: format!("cli:{operator}") };
+            rebuild_serving(app, &order, out, progress).await
+        }
+        Store::Lake => rebuild_lake(app, out, progress).await.map(|()| true),
+    }
+}
+
+async fn rebuild_lake(
+    app: &Arc<App>,
+    out: &mut impl Write,
+    progress: &mut (impl Write + Send),
+) -> Result<()> {
     let mut bar = Bar::new(progress);
-    let rebuilt = serving::rebuild(app, &order, &mut |step, done, all| bar.tell(step, done, all)).await?;
+    let remade = lake::rebuild(app, &mut |step, done, all| bar.tell(step, done, all)).await?;
+    bar.end();
+    for one in remade {
+        let Remade { table, rows, from_journal, compared } = one;
+        writeln!(
+            out,
+            "{table}: {rows} rows made anew, {from_journal} of them from the journal; {} publications, {} differed",
+            compared.compared, compared.differences
+        )?;
+        for found in &compared.examples.0 {
+            writeln!(out, "  {}: expected {}, found {}", found.key, found.expected, found.found)?;
+        }
+    }
+    Ok(())
+}
+
+async fn rebuild_serving(
+    app: &Arc<App>,
+    order: &Order,
+    out: &mut impl Write,
+    progress: &mut (impl Write + Send),
+) -> Result<bool> {
+    let mut bar = Bar::new(progress);
+    let rebuilt = serving::rebuild(app, order, &mut |step, done, all| bar.tell(step, done, all)).await?;
     bar.end();
     let mut same = true;
     for one in rebuilt {
         same &= one.compared.differences == 0;
-        let word = if compare_only { "differ" } else { "were put right" };
+        let word = if order.compare_only { "differ" } else { "were put right" };
         writeln!(
             out,
             "{}: {} accounts, {} {word}",
@@ -69,7 +108,7 @@ pub async fn rebuild(
             writeln!(out, "  {}: expected {}, found {}", found.key, found.expected, found.found)?;
         }
     }
-    Ok(same || !compare_only)
+    Ok(same || !order.compare_only)
 }
 
 /// One line that is written over, or not at all where nobody looks.

@@ -54,6 +54,7 @@ pub mod redisclosures;
 pub mod rehearsals;
 pub mod rejected_records;
 pub mod rekeys;
+pub mod remake;
 pub mod replacements;
 pub mod reporting;
 pub mod schedules;

@@ -6,13 +6,15 @@ use chrono::TimeDelta;
 use clap::Parser as _;
 use etrplus::commands::rebuild::{RebuildArgs, rebuild};
 use etrplus::db::rebuild_serving::ACCOUNT_COLUMNS;
-use etrplus::lake::silver::ACCOUNT_SNAPSHOTS;
+use etrplus::lake::TableSpec;
+use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, REPAYMENT_EVENTS};
 use etrplus::pipeline::curate::{self, FED};
 use etrplus::pipeline::rebuild::serving::{self, Order};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::support::app::{Caller, Submission, TestApp, patient};
+use crate::support::lake::rows;
 use crate::support::records::{account, account_with, ndjson, nric};
 
 /// The command line of `etrplus rebuild`.
@@ -232,4 +234,49 @@ async fn every_column_of_an_account_is_put_in_place() {
         ACCOUNT_COLUMNS.split(", ").chain(["subject_id", "contributor_id", "account_ref"]).collect();
     known.sort_unstable();
     assert_eq!(columns, known);
+}
+
+/// What a table of the lake holds, in an order of its own.
+async fn held(eyes: &TestApp, table: &TableSpec) -> Vec<String> {
+    let mut rows: Vec<String> = rows(&eyes.app, table).await.iter().map(|row| format!("{row:?}")).collect();
+    rows.sort();
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lake_comes_back_from_the_bytes_that_were_received() {
+    let (eyes, sender) = lived().await;
+    let tables = [&ACCOUNT_SNAPSHOTS, &REPAYMENT_EVENTS];
+    let mut before = Vec::new();
+    for table in tables {
+        before.push(held(&eyes, table).await);
+    }
+    // What waits while it is made anew lands in the new table, as if nothing had been.
+    eyes.published(&sender, &of_month("2026-10-31", &[account(50)])).await;
+    let (_, told, progress) = command(&eyes, "lake").await.unwrap();
+    assert!(progress.contains("make silver.account_snapshots anew [#"), "{progress}");
+    // Three, five and one records from bytes; the correction's version is in no file.
+    assert!(told.starts_with("silver.account_snapshots: 10 rows made anew, 1 of them from the journal; 4 publications, 0 differed\n"), "{told}");
+    assert!(told.contains("silver.repayment_events: 1 rows made anew, 0 of them from the journal"), "{told}");
+    for (table, before) in tables.iter().zip(&before) {
+        assert_eq!(&held(&eyes, table).await, before);
+    }
+    land(&eyes).await;
+    assert_eq!(held(&eyes, &ACCOUNT_SNAPSHOTS).await.len(), before[0].len() + 1);
+
+    // The ledger says that rows landed, and the table has lost them.
+    let forget = "DELETE FROM iceberg_tables WHERE table_name = 'account_snapshots'";
+    let whole = held(&eyes, &ACCOUNT_SNAPSHOTS).await;
+    meddle(&eyes, &[forget]).await;
+    eyes.published(&sender, &of_month("2026-10-31", &[account(51)])).await;
+    land(&eyes).await;
+    assert_eq!(held(&eyes, &ACCOUNT_SNAPSHOTS).await.len(), 1);
+    let (_, told, _) = command(&eyes, "lake").await.unwrap();
+    assert!(told.starts_with("silver.account_snapshots: 12 rows made anew"), "{told}");
+    assert!(told.contains("6 publications, 5 differed\n"), "{told}");
+    let again = held(&eyes, &ACCOUNT_SNAPSHOTS).await;
+    assert_eq!(again.len(), whole.len() + 1);
+    assert!(whole.iter().all(|row| again.contains(row)), "every row is back");
+    let (same, told, _) = command(&eyes, "serving --compare-only").await.unwrap();
+    assert!(same, "{told}");
 }

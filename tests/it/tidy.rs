@@ -104,6 +104,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("lake/columns.rs", "reads rows into columns"),
     ("lake/fingerprint.rs", "reads rows into digests"),
     ("lake/mod.rs", "holds the pool of its catalog and its ledger"),
+    ("lake/remake.rs", "reads rows into files"),
     ("lake/write.rs", "reads rows into files"),
     ("pipeline/corrections.rs", "begins the transactions of corrections"),
     ("pipeline/fixes.rs", "takes part in transaction B"),

@@ -6,7 +6,9 @@ pub mod fleet;
 pub mod objects;
 pub mod packed;
 pub mod proxy;
+pub mod python;
 pub mod records;
+pub mod seaweedfs;
 pub mod wire;
 
 /// A migrated database of the caller's own, in system scope.

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::jobs::Wake;
+use crate::lake::Lake;
 use crate::pipeline::footprints::Lookups;
 use crate::privacy::Keyring;
 use crate::store::Store;
@@ -19,6 +20,8 @@ pub struct App {
     pub db: Db,
     /// The object store: bronze and refined objects.
     pub store: Store,
+    /// The tables of the lake, unless it is switched off.
+    pub lake: Option<Lake>,
     /// Keys that turn identifiers into tokens and seal what must not be read.
     pub keys: Keyring,
     /// The contract versions of every dataset.

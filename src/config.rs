@@ -69,6 +69,25 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "24",
         "how long the bytes and the reject file of a rehearsal (dry_run) are kept",
     ),
+    (
+        "ETR_LAKE_CATALOG",
+        "sql",
+        "which catalog knows the tables of the lake: sql (this Postgres), glue, rest, or off",
+    ),
+    ("ETR_LAKE_CATALOG_URI", "(none)", "address of the REST catalog, or of Glue where it is not AWS's own"),
+    ("ETR_LAKE_NAME", "etrplus", "name of the catalog; engines must call it the same"),
+    ("ETR_LAKE_WAREHOUSE", "s3://<ETR_S3_BUCKET>/lake", "where the tables of the lake are made"),
+    ("ETR_LAKE_KMS_KEY_ID", "(none)", "KMS key that encrypts the files of the lake (SSE-KMS)"),
+    (
+        "ETR_LAKE_BUCKETS",
+        "4",
+        "parts of a month in the tables of the lake, by hash; fixed when a table is made",
+    ),
+    (
+        "ETR_LAKE_COMMIT_SECONDS",
+        "3",
+        "how long a published batch may wait for others to land in the lake together",
+    ),
     ("ETR_LOG_FORMAT", "json", "json or text"),
     ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
     ("ETR_PG_BIN", "(searched)", "`dev` and tests: folder with the PostgreSQL programs to run privately"),
@@ -96,6 +115,33 @@ pub struct S3Config {
     pub secret_access_key: SecretString,
 }
 
+/// Which catalog knows the tables of the lake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LakeCatalog {
+    /// Two tables of our own Postgres.
+    Sql,
+    /// AWS Glue.
+    Glue,
+    /// A service that speaks Iceberg's REST protocol.
+    Rest,
+    /// There is no lake: batches stay `published`.
+    Off,
+}
+
+/// The lake: its catalog, and how its tables are made.
+#[derive(Clone, Debug)]
+pub struct LakeConfig {
+    pub catalog: LakeCatalog,
+    pub catalog_uri: Option<String>,
+    pub name: String,
+    /// As `s3://bucket/prefix`, without a slash at its end.
+    pub warehouse: String,
+    pub kms_key_id: Option<String>,
+    pub buckets: u32,
+    /// How long the first thing that waits for a table waits for company.
+    pub commit_wait: Duration,
+}
+
 /// What the server enforces and tells at `GET /v1/limits`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -112,6 +158,7 @@ pub struct Limits {
 pub struct Config {
     pub database_url: SecretString,
     pub s3: S3Config,
+    pub lake: LakeConfig,
     pub token_key: VersionedKey,
     pub seal_keys: Vec<VersionedKey>,
     pub environment: Environment,
@@ -213,6 +260,7 @@ impl Config {
                     .required(&["ETR_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"])
                     .into(),
             },
+            lake: lake(&mut read),
             token_key: token_key(&mut read),
             seal_keys: read.keys("ETR_SEAL_KEYS"),
             environment: environment(&mut read),
@@ -248,6 +296,45 @@ impl Config {
 
     pub fn database_url(&self) -> &str {
         self.database_url.expose_secret()
+    }
+}
+
+fn lake(read: &mut Reader<'_>) -> LakeConfig {
+    let catalog = match read.optional("ETR_LAKE_CATALOG").as_deref() {
+        None | Some("sql") => LakeCatalog::Sql,
+        Some("glue") => LakeCatalog::Glue,
+        Some("rest") => LakeCatalog::Rest,
+        Some("off") => LakeCatalog::Off,
+        Some(_) => {
+            read.errors.push("ETR_LAKE_CATALOG must be sql, glue, rest or off".into());
+            LakeCatalog::Off
+        }
+    };
+    let catalog_uri = read.optional("ETR_LAKE_CATALOG_URI");
+    if catalog == LakeCatalog::Rest && catalog_uri.is_none() {
+        read.errors.push("ETR_LAKE_CATALOG_URI is not set: the REST catalog needs its address".into());
+    }
+    let bucket = read.optional("ETR_S3_BUCKET").unwrap_or_default();
+    let warehouse = read.optional("ETR_LAKE_WAREHOUSE").unwrap_or_else(|| format!("s3://{bucket}/lake"));
+    if !warehouse.starts_with("s3://") {
+        read.errors.push("ETR_LAKE_WAREHOUSE must be s3://bucket/prefix".into());
+    }
+    let buckets = read.parsed("ETR_LAKE_BUCKETS", 4, "a number from 1 to 64");
+    if !(1..=64).contains(&buckets) {
+        read.errors.push("ETR_LAKE_BUCKETS must be a number from 1 to 64".into());
+    }
+    let wait = read.parsed("ETR_LAKE_COMMIT_SECONDS", 3, "a number of seconds from 0 to 600");
+    if wait > 600 {
+        read.errors.push("ETR_LAKE_COMMIT_SECONDS must be a number of seconds from 0 to 600".into());
+    }
+    LakeConfig {
+        catalog,
+        catalog_uri,
+        name: read.optional("ETR_LAKE_NAME").unwrap_or_else(|| "etrplus".into()),
+        warehouse: warehouse.trim_end_matches('/').to_owned(),
+        kms_key_id: read.optional("ETR_LAKE_KMS_KEY_ID"),
+        buckets,
+        commit_wait: Duration::from_secs(wait),
     }
 }
 

@@ -74,6 +74,10 @@ uuid_id!(
     ConstantId
 );
 uuid_id!(
+    /// One comparison of our stores with each other. Time-ordered (UUIDv7).
+    ReconciliationId
+);
+uuid_id!(
     /// One question about a subject; names its footprint.
     QueryId
 );

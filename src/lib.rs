@@ -18,6 +18,7 @@ pub mod error;
 pub mod http;
 pub mod ids;
 pub mod jobs;
+pub mod lake;
 pub mod pipeline;
 pub mod privacy;
 pub mod store;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use etrplus::commands::{client, contributor, dev, healthcheck, migrate, openapi, serve, signing_key, work};
+use etrplus::commands::{
+    client, contributor, dev, healthcheck, migrate, openapi, reconcile, serve, signing_key, work,
+};
 use etrplus::config::Config;
 use etrplus::telemetry;
 
@@ -33,24 +35,34 @@ enum Command {
     Client(client::ClientArgs),
     Contributor(contributor::ContributorArgs),
     SigningKey(signing_key::SigningKeyArgs),
+    Reconcile(reconcile::ReconcileArgs),
 }
 
+/// How `reconcile` ends when it found differences, and when it could not compare.
+const DIFFERS: u8 = 1;
+const NOT_COMPARED: u8 = 2;
+
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+    let command = Cli::parse().command;
+    let failure = match &command {
+        Command::Reconcile(_) => ExitCode::from(NOT_COMPARED),
+        _ => ExitCode::FAILURE,
+    };
+    match run(command) {
+        Ok(code) => code,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the last word to whoever started the process")]
             {
                 eprintln!("etrplus: {error:#}");
             }
-            ExitCode::FAILURE
+            failure
         }
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Openapi => openapi::run(&mut stdout()),
+        Command::Openapi => openapi::run(&mut stdout()).map(|()| ExitCode::SUCCESS),
         command => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.context("cannot start the runtime")?.block_on(run_async(command))
@@ -58,22 +70,30 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
-async fn run_async(command: Command) -> Result<()> {
-    if let Command::Healthcheck(args) = command {
-        return healthcheck::run(args).await;
+async fn run_async(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Healthcheck(args) => healthcheck::run(args).await?,
+        Command::Dev(args) => dev::run(args, std::env::vars().collect(), &mut stdout()).await?,
+        command => return run_configured(command).await,
     }
-    if let Command::Dev(args) = command {
-        return dev::run(args, std::env::vars().collect(), &mut stdout()).await;
-    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_configured(command: Command) -> Result<ExitCode> {
     let config = Config::from_env()?;
     telemetry::init(&config);
     match command {
-        Command::Serve => Box::pin(serve::run(config)).await,
-        Command::Work => work::run(config).await,
-        Command::Migrate => migrate::run(config.database_url(), &mut stdout()).await.map(|_| ()),
-        Command::Client(args) => client::run(args, &config, &mut stdout()).await,
-        Command::Contributor(args) => contributor::run(args, &config, &mut stdout()).await,
-        Command::SigningKey(args) => signing_key::run(args, &config, &mut stdout()).await,
-        Command::Openapi | Command::Healthcheck(_) | Command::Dev(_) => Ok(()),
+        Command::Serve => Box::pin(serve::run(config)).await?,
+        Command::Work => work::run(config).await?,
+        Command::Migrate => migrate::run(config.database_url(), &mut stdout()).await.map(|_| ())?,
+        Command::Client(args) => client::run(args, &config, &mut stdout()).await?,
+        Command::Contributor(args) => contributor::run(args, &config, &mut stdout()).await?,
+        Command::SigningKey(args) => signing_key::run(args, &config, &mut stdout()).await?,
+        Command::Reconcile(args) => {
+            let same = reconcile::run(args, config, &mut stdout(), &mut reconcile::progress()).await?;
+            return Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) });
+        }
+        Command::Openapi | Command::Healthcheck(_) | Command::Dev(_) => {}
     }
+    Ok(ExitCode::SUCCESS)
 }

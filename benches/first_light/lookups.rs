@@ -167,7 +167,8 @@ impl Pgbench {
         connection.close().await?;
         let select = FIND_FOR_TOKENS
             .replace("FROM subject_identifiers i", "FROM bench_identifiers i")
-            .replace("i.token = ANY($1)", &format!("i.token = {TOKEN}"));
+            .replace("i.token = ANY($1)", &format!("i.token = {TOKEN}"))
+            .replace("$2", "now() - interval '90 days'");
         ensure!(
             select.contains("bench_identifiers") && select.contains(TOKEN),
             "the SELECT has another shape now"

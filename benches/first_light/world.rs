@@ -133,6 +133,8 @@ impl World {
         let key = format!("1:{}", BASE64_STANDARD.encode([42_u8; 32]));
         let variables = [
             ("DATABASE_URL", url.to_owned()),
+            // What is measured ends with publication.
+            ("ETR_LAKE_CATALOG", "off".to_owned()),
             ("ETR_S3_BUCKET", s3.bucket),
             ("ETR_S3_REGION", s3.region),
             ("ETR_S3_ENDPOINT", s3.endpoint.unwrap_or_default()),

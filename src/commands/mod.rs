@@ -6,6 +6,7 @@ pub mod dev;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
+pub mod reconcile;
 mod registry_access;
 pub mod serve;
 pub mod signing_key;

@@ -19,6 +19,7 @@ use crate::db::schema::{self, Schema};
 use crate::error::Error;
 use crate::http::{self, Listeners};
 use crate::jobs::{Wake, gauges};
+use crate::lake::Lake;
 use crate::pipeline::footprints::Lookups;
 use crate::privacy::Keyring;
 use crate::store::Store;
@@ -63,7 +64,7 @@ pub async fn run(config: Config) -> Result<()> {
         spawn_upkeep(&app, &stop);
         Ok::<_, StartError>(app)
     };
-    match http::run_server_when(&config, listeners, stop.clone(), wired).await {
+    match Box::pin(http::run_server_when(&config, listeners, stop.clone(), wired)).await {
         // Told to stop while it was still waiting: an end like any other.
         Ok(()) | Err(StartError::Unreachable(_)) => {}
         Err(refused) => return Err(refused.into()),
@@ -123,10 +124,11 @@ pub async fn assemble(config: Config, db: Db) -> Result<Arc<App>, StartError> {
     let keys = Keyring::from_config(&config)?;
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await?;
     let store = Store::connect(&config.s3);
+    let lake = Lake::open(&config.lake, &config.s3, &db.system, &clock).await?;
     let lookups = Lookups::start(db.system.clone(), clock.clone());
     let contracts = ContractDirectory::new(db.clone());
     let wake = Wake::default();
-    Ok(Arc::new(App { config, clock, db, contracts, store, keys, issuer, lookups, wake }))
+    Ok(Arc::new(App { config, clock, db, contracts, lake, store, keys, issuer, lookups, wake }))
 }
 
 /// Refuses a database on which our promises would not hold.

@@ -2,25 +2,27 @@
 
 use std::collections::HashMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::postgres::{PgExecutor, PgRow};
 use sqlx::{Postgres, Row as _};
 
 use crate::domain::contract::{
     AccountStatus, HolderRole, PaymentFrequency, PortfolioType, ProductType, SettlementType,
 };
-use crate::domain::events::Standing;
+use crate::domain::events::{Instalment, Standing};
 use crate::domain::history::{Account, Month};
 use crate::domain::money::Sen;
+use crate::domain::profile::Applied;
 use crate::error::{Error, Result};
-use crate::ids::SubjectId;
+use crate::ids::{ContributorId, SubjectId};
 use crate::privacy::Token;
 
-/// A known subject and all its accounts, of every contributor and in every role.
+/// A known subject: all its accounts, of every contributor and in every role, and what it applied for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     pub subject_id: SubjectId,
     pub accounts: Vec<Account>,
+    pub applications: Vec<Applied>,
 }
 
 /// What was found for some tokens. A token that nobody is known by is absent. A row of ours that contradicts
@@ -28,9 +30,11 @@ pub struct Subject {
 pub type Found = HashMap<Token, Result<Subject>>;
 
 // The columns stand in the order in which `Cursor` reads them. An account under dispute (2) is one that its contributor
-// disputes itself: counted, its content not shown. One in review (1) or hidden (3) is not there.
+// disputes itself: counted, its content not shown. One in review (1) or hidden (3) is not there. Applications are looked
+// up once per subject, whatever the number of its accounts: the latest word on each, unless it is WITHDRAWN (4), of
+// applicants and joint applicants.
 pub const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
-    SELECT i.token, i.subject_id, a.account_ref,
+    SELECT s.token, s.subject_id, s.applied_with, s.applied_on, a.account_ref,
            a.contributor_id, a.holder_role, a.product_type, a.portfolio_type, a.status, a.status_date,
            a.as_of_date, a.opened_date, a.maturity_date, a.closed_date, a.currency, a.original_amount_sen,
            a.credit_limit_sen, a.instalment_amount_sen, a.payment_frequency, a.instalments_total,
@@ -40,19 +44,36 @@ pub const FIND_FOR_TOKENS: &str = "/* accounts.find_for_tokens */
            a.legal_action, a.contributor_dispute OR a.serving_state = 2 AS contributor_dispute,
            a.listed_sen, a.month_as_of, a.month_status, a.month_dpd, a.month_outstanding_sen, a.month_overdue_sen,
            a.event_as_of, a.event_status, a.event_outstanding_sen, a.event_overdue_sen, a.event_dpd,
-           a.event_next_due_date, a.event_restructured
-      FROM subject_identifiers i
-      LEFT JOIN accounts a ON a.subject_id = i.subject_id AND a.serving_state IN (0, 2)
-     WHERE i.token = ANY($1)";
+           a.event_next_due_date, a.event_restructured, a.instalment_due_dates, a.instalment_days_late
+      FROM (SELECT i.token, i.subject_id, p.applied_with, p.applied_on
+              FROM subject_identifiers i
+             CROSS JOIN LATERAL (
+                   SELECT array_agg(w.contributor_id) AS applied_with,
+                          array_agg((w.applied_at AT TIME ZONE 'Asia/Kuala_Lumpur')::date) AS applied_on
+                     FROM (SELECT DISTINCT ON (contributor_id, application_ref) contributor_id, applied_at, decision
+                             FROM applications
+                            WHERE subject_id = i.subject_id AND applied_at >= $2 AND withdrawn_at IS NULL
+                              AND holder_role IN (0, 1)
+                            ORDER BY contributor_id, application_ref, publication_no DESC, record_no DESC) w
+                    WHERE w.decision <> 4) p
+             WHERE i.token = ANY($1) OFFSET 0) s
+      LEFT JOIN accounts a ON a.subject_id = s.subject_id AND a.serving_state IN (0, 2)";
 
-/// Finds the subjects behind the tokens, with their accounts.
-pub async fn find_for_tokens(executor: impl PgExecutor<'_>, tokens: &[Token]) -> Result<Found> {
-    let rows = sqlx::query(FIND_FOR_TOKENS).bind(tokens).fetch_all(executor).await?;
+/// Finds the subjects behind the tokens, with their accounts and what they applied for since an instant.
+pub async fn find_for_tokens(
+    executor: impl PgExecutor<'_>,
+    tokens: &[Token],
+    applied_since: DateTime<Utc>,
+) -> Result<Found> {
+    let rows = sqlx::query(FIND_FOR_TOKENS).bind(tokens).bind(applied_since).fetch_all(executor).await?;
     let mut found = Found::with_capacity(tokens.len());
     for row in &rows {
         let token: Token = row.try_get(0)?;
         let subject_id = SubjectId(row.try_get(1)?);
-        let entry = found.entry(token).or_insert_with(|| Ok(Subject { subject_id, accounts: Vec::new() }));
+        let entry = found.entry(token).or_insert_with(|| {
+            let applications = read_applications(row, subject_id)?;
+            Ok(Subject { subject_id, accounts: Vec::new(), applications })
+        });
         if let Ok(subject) = entry {
             match read_account(row, subject_id) {
                 Ok(account) => subject.accounts.extend(account),
@@ -63,16 +84,32 @@ pub async fn find_for_tokens(executor: impl PgExecutor<'_>, tokens: &[Token]) ->
     Ok(found)
 }
 
+/// What the subject of a row applied for: the same in each of its rows.
+fn read_applications(row: &PgRow, subject_id: SubjectId) -> Result<Vec<Applied>> {
+    let with: Vec<ContributorId> = row.try_get::<Option<_>, _>(2)?.unwrap_or_default();
+    let on: Vec<NaiveDate> = row.try_get::<Option<_>, _>(3)?.unwrap_or_default();
+    if with.len() != on.len() {
+        let row = format!("subject {subject_id}");
+        return Err(Error::Inconsistent { table: "applications", column: "applied_at", row });
+    }
+    let applied = with.into_iter().zip(on);
+    Ok(applied.map(|(contributor_id, applied_on)| Applied { contributor_id, applied_on }).collect())
+}
+
 /// The account of a row; `None` when the subject has none.
 fn read_account(row: &PgRow, subject_id: SubjectId) -> Result<Option<Account>> {
-    let Some(account_ref) = row.try_get::<Option<String>, _>(2)? else { return Ok(None) };
-    let mut cursor = Cursor { row, next: 3, subject_id, account_ref: &account_ref };
+    let Some(account_ref) = row.try_get::<Option<String>, _>(4)? else { return Ok(None) };
+    let mut cursor = Cursor { row, next: 5, subject_id, account_ref: &account_ref };
     let account = Account { account_ref: account_ref.clone(), ..cursor.account()? };
-    Ok(Some(match cursor.standing()? {
+    let account = match cursor.standing()? {
         Some(standing) => account.as_it_stands(&standing),
         None => account,
-    }))
+    };
+    Ok(Some(Account { instalments: cursor.instalments()?, ..account }))
 }
+
+/// Columns that tell how the account stands after events.
+const EVENT_COLUMNS: usize = 7;
 
 /// Reads the columns of a row from left to right.
 struct Cursor<'a> {
@@ -130,12 +167,16 @@ impl Cursor<'_> {
             contributor_dispute: self.read()?,
             listed: self.sen()?,
             months: self.months()?,
+            instalments: Vec::new(),
         })
     }
 
     /// How the account stands after the events since its snapshot; `None` when there are none.
     fn standing(&mut self) -> Result<Option<Standing>> {
-        let Some(as_of_date) = self.read()? else { return Ok(None) };
+        let Some(as_of_date) = self.read()? else {
+            self.next += EVENT_COLUMNS - 1;
+            return Ok(None);
+        };
         Ok(Some(Standing {
             as_of_date,
             status: self.code("event_status", AccountStatus::ALL)?,
@@ -145,6 +186,21 @@ impl Cursor<'_> {
             next_due_date: self.read()?,
             restructured: self.read()?,
         }))
+    }
+
+    /// Two parallel arrays, absent when payments told of no instalment. Newest due date first, as the profile relies on.
+    fn instalments(&mut self) -> Result<Vec<Instalment>> {
+        let due_dates: Vec<NaiveDate> = self.read::<Option<_>>()?.unwrap_or_default();
+        let days_late: Vec<i16> = self.read::<Option<_>>()?.unwrap_or_default();
+        if due_dates.len() != days_late.len() || !due_dates.is_sorted_by(|newer, older| newer > older) {
+            return Err(self.inconsistent("instalment_due_dates"));
+        }
+        let instalment = |(due_date, days_late)| {
+            let days_late =
+                u16::try_from(days_late).map_err(|_| self.inconsistent("instalment_days_late"))?;
+            Ok(Instalment { due_date, days_late })
+        };
+        due_dates.into_iter().zip(days_late).map(instalment).collect()
     }
 
     fn sen(&mut self) -> Result<Option<Sen>> {

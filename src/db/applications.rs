@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use super::columns::application_columns;
+use super::lake_entries;
 use super::serving::Origin;
 use super::staged_applications::ApplicationRow;
 use crate::error::Result;
@@ -44,7 +45,7 @@ pub async fn record_staged_in_tx(
     origin: &Origin<'_>,
     warned: &[u8],
 ) -> Result<()> {
-    sqlx::query(concat!(
+    let recorded = sqlx::query(concat!(
         "/* applications.record_staged */ INSERT INTO applications (contributor_id, batch_id, publication_no, known_from,
             rules_version, contract, warned, ",
         application_columns!(""),
@@ -59,9 +60,10 @@ pub async fn record_staged_in_tx(
     .bind(origin.rules_version)
     .bind(origin.contract)
     .bind(warned)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let rows = recorded.rows_affected();
+    lake_entries::enter_publication_in_tx(connection, "silver.applications", origin, rows).await
 }
 
 /// Takes the applications of a batch out of what counts. Doing it again finds nothing.

@@ -462,7 +462,14 @@ pub async fn move_in_tx(
                 settled_at = CASE WHEN $7 THEN $4 ELSE NULL END,
                 published_at = CASE WHEN $2 = 'published' THEN coalesce(published_at, $4) ELSE published_at END
             FROM before WHERE batches.batch_id = before.batch_id
-            RETURNING batches.batch_id, contributor_id, before.state AS from_state)
+            RETURNING batches.batch_id, contributor_id, before.state AS from_state, publication_no, superseded_by, dry_run),
+        -- Readers of the lake must know which batches count.
+        to_land AS (
+            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, superseded_by, rows, known_from,
+                state)
+            SELECT 'silver.batches', contributor_id, batch_id, publication_no,
+                CASE WHEN $2 = 'superseded' THEN superseded_by END, 1, $4, $2
+            FROM moved WHERE $2 IN ('published', 'superseded', 'recalled') AND NOT dry_run)
         INSERT INTO batch_transitions (batch_id, contributor_id, from_state, to_state, at, actor, reason)
         SELECT batch_id, contributor_id, from_state, $2, $4, $5, $6 FROM moved",
     )

@@ -9,6 +9,7 @@ use crate::domain::contract::spec::{self, Kind};
 use crate::domain::correction::Sent;
 use crate::error::Result;
 use crate::ids::{BatchId, CaseId, ClientId, ContributorId};
+use crate::privacy::Token;
 
 /// A correction and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -18,7 +19,7 @@ pub struct Correction {
     pub account_ref: String,
     pub as_of_from: NaiveDate,
     pub as_of_to: NaiveDate,
-    /// `CHANGE`, `DELETE_ERROR` or `DELETE_FRAUD`.
+    /// `CHANGE`, `DELETE_ERROR`, `DELETE_FRAUD` or `REKEY`.
     pub kind: String,
     pub changes: Value,
     pub reason: String,
@@ -29,6 +30,9 @@ pub struct Correction {
     pub state: String,
     pub requested_by: ClientId,
     pub requested_at: DateTime<Utc>,
+    /// The first of the two operators that a rekey needs.
+    pub agreed_by: Option<ClientId>,
+    pub agreed_at: Option<DateTime<Utc>>,
     pub decided_by: Option<ClientId>,
     pub decided_at: Option<DateTime<Utc>>,
     pub applied_at: Option<DateTime<Utc>>,
@@ -37,7 +41,7 @@ pub struct Correction {
 macro_rules! correction_columns {
     () => {
         "correction_id, contributor_id, account_ref, as_of_from, as_of_to, kind, changes, reason, evidence_ref, adverse, \
-         records, state, requested_by, requested_at, decided_by, decided_at, applied_at"
+         records, state, requested_by, requested_at, agreed_by, agreed_at, decided_by, decided_at, applied_at"
     };
 }
 
@@ -46,8 +50,8 @@ pub async fn insert(ex: impl PgExecutor<'_>, new: &Correction) -> Result<bool> {
     let inserted = sqlx::query(
         "/* corrections.insert */
         INSERT INTO corrections (correction_id, contributor_id, account_ref, as_of_from, as_of_to, kind, changes, reason,
-            evidence_ref, adverse, records, state, requested_by, requested_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'requested', $12, $13)
+            evidence_ref, adverse, records, state, requested_by, requested_at, agreed_by, agreed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'requested', $12, $13, $14, $15)
         ON CONFLICT (contributor_id, account_ref, as_of_from, as_of_to, kind) WHERE state = 'requested' DO NOTHING",
     )
     .bind(new.correction_id)
@@ -63,19 +67,27 @@ pub async fn insert(ex: impl PgExecutor<'_>, new: &Correction) -> Result<bool> {
     .bind(new.records)
     .bind(new.requested_by)
     .bind(new.requested_at)
+    .bind(new.agreed_by)
+    .bind(new.agreed_at)
     .execute(ex)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
-/// The newest correction that asks for the same and was not refused.
-pub async fn find_same(ex: impl PgExecutor<'_>, new: &Correction) -> Result<Option<Correction>> {
+/// The newest correction that asks for the same and was not refused; of a rekey, for the same person.
+pub async fn find_same(
+    ex: impl PgExecutor<'_>,
+    new: &Correction,
+    person: Option<Token>,
+) -> Result<Option<Correction>> {
     let found = sqlx::query_as(concat!(
         "/* corrections.find_same */ SELECT ",
         correction_columns!(),
         " FROM corrections
         WHERE contributor_id = $1 AND account_ref = $2 AND as_of_from = $3 AND as_of_to = $4 AND kind = $5
           AND changes = $6 AND reason = $7 AND state <> 'refused'
+          AND ($8::bytea IS NULL OR EXISTS (
+              SELECT FROM rekeys r WHERE r.correction_id = corrections.correction_id AND r.token = $8))
         ORDER BY correction_id DESC LIMIT 1"
     ))
     .bind(new.contributor_id)
@@ -85,6 +97,7 @@ pub async fn find_same(ex: impl PgExecutor<'_>, new: &Correction) -> Result<Opti
     .bind(&new.kind)
     .bind(&new.changes)
     .bind(&new.reason)
+    .bind(person)
     .fetch_optional(ex)
     .await?;
     Ok(found)
@@ -148,6 +161,25 @@ pub async fn refuse_in_tx(connection: &mut PgConnection, id: CaseId, decision: D
     Ok(refused.rows_affected() == 1)
 }
 
+/// Notes that a first operator agrees. `false` when the request does not wait for one any more.
+pub async fn agree_in_tx(
+    connection: &mut PgConnection,
+    id: CaseId,
+    by: ClientId,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let agreed = sqlx::query(
+        "/* corrections.agree */ UPDATE corrections SET agreed_by = $2, agreed_at = $3
+        WHERE correction_id = $1 AND state = 'requested' AND agreed_by IS NULL",
+    )
+    .bind(id)
+    .bind(by)
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(agreed.rows_affected() == 1)
+}
+
 /// Notes that a request is applied. `false` when it does not wait any more.
 pub async fn set_applied_in_tx(
     connection: &mut PgConnection,
@@ -171,7 +203,7 @@ pub async fn set_applied_in_tx(
 }
 
 /// The records of an account that count, of days within a range: the newest version of each.
-macro_rules! targets {
+macro_rules! records_in_range {
     () => {
         "WITH counting AS (
             SELECT batch_id FROM batches
@@ -186,11 +218,13 @@ macro_rules! targets {
     };
 }
 
+pub(super) use records_in_range;
+
 /// Those records as they would be sent. The caller holds the contributor's lane.
 pub async fn targets(connection: &mut PgConnection, of: &Correction) -> Result<Vec<Sent>> {
     let rows: Vec<Value> = sqlx::query_scalar(concat!(
         "/* corrections.targets */ ",
-        targets!(),
+        records_in_range!(),
         " SELECT to_jsonb(t) FROM targets t ORDER BY as_of_date, batch_id, record_no"
     ))
     .bind(of.contributor_id)
@@ -218,13 +252,17 @@ pub async fn enter_versions_in_tx(
     columns.insert("known_from".to_owned(), json!(at));
     let batches = sqlx::query_scalar(concat!(
         "/* corrections.enter_versions */ ",
-        targets!(),
+        records_in_range!(),
         ", entered AS (
             INSERT INTO account_snapshots
             SELECT v.* FROM targets t
             CROSS JOIN LATERAL jsonb_populate_record(NULL::account_snapshots, to_jsonb(t) || $5 || jsonb_build_object(
                 'imputed', (SELECT jsonb_agg(f) FROM unnest(t.imputed) AS f WHERE f <> ALL ($6)))) v
-            RETURNING batch_id)
+            RETURNING contributor_id, batch_id, publication_no, known_from),
+        to_land AS (
+            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
+            SELECT 'silver.account_snapshots', contributor_id, batch_id, publication_no, count(*), known_from
+            FROM entered GROUP BY contributor_id, batch_id, publication_no, known_from)
         SELECT DISTINCT batch_id FROM entered WHERE batch_id <> '00000000-0000-0000-0000-000000000000'"
     ))
     .bind(of.contributor_id)

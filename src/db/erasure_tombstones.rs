@@ -50,6 +50,21 @@ pub async fn among(ex: impl PgExecutor<'_>, tokens: &[&[u8]]) -> Result<Vec<Vec<
     Ok(erased)
 }
 
+/// Whether any of the tokens is of an erased person. No tombstone is put from here to the end of the transaction, as for
+/// [`among_staged_in_tx`].
+pub async fn any_in_tx(connection: &mut PgConnection, tokens: &[&[u8]]) -> Result<bool> {
+    keep_in_tx(connection).await?;
+    Ok(!among(connection, tokens).await?.is_empty())
+}
+
+/// Held against whoever inserts, not against another batch.
+async fn keep_in_tx(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query("/* erasure_tombstones.keep */ LOCK TABLE erasure_tombstones IN SHARE MODE")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// The statement over a table of staged records.
 macro_rules! names_erased {
     ($name:literal, $staged:literal) => {
@@ -74,9 +89,6 @@ pub async fn among_staged_in_tx(connection: &mut PgConnection, dataset: Dataset)
         // Events name accounts, never persons.
         Dataset::RepaymentEvent => return Ok(false),
     };
-    // Held against whoever inserts, not against another batch.
-    sqlx::query("/* erasure_tombstones.keep */ LOCK TABLE erasure_tombstones IN SHARE MODE")
-        .execute(&mut *connection)
-        .await?;
+    keep_in_tx(connection).await?;
     Ok(sqlx::query_scalar(names_erased).fetch_one(connection).await?)
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use super::columns::event_columns;
+use super::lake_entries;
 use super::serving::Origin;
 use super::staged_events::word;
 use crate::domain::contract::{AccountStatus, EventType};
@@ -215,7 +216,7 @@ pub async fn movements(
 
 /// Enters the staged events that are not parked.
 pub async fn record_staged_in_tx(connection: &mut PgConnection, origin: &Origin<'_>) -> Result<()> {
-    sqlx::query(concat!(
+    let recorded = sqlx::query(concat!(
         "/* events.record_staged */ INSERT INTO repayment_events (contributor_id, batch_id, publication_no, known_from,
             rules_version, contract, ",
         event_columns!(""),
@@ -229,9 +230,10 @@ pub async fn record_staged_in_tx(connection: &mut PgConnection, origin: &Origin<
     .bind(origin.known_from)
     .bind(origin.rules_version)
     .bind(origin.contract)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let rows = recorded.rows_affected();
+    lake_entries::enter_publication_in_tx(connection, "silver.repayment_events", origin, rows).await
 }
 
 /// Takes the events of a batch out of what counts, parked ones with them, and gives back the accounts whose state they

@@ -15,7 +15,7 @@ use crate::domain::history::Month;
 use crate::domain::money::Sen;
 use crate::domain::rules::history::{AccountOrigin, Arriving, Facts, Known};
 use crate::error::{Error, Result};
-use crate::ids::{CaseId, ContributorId};
+use crate::ids::{BatchId, CaseId, ContributorId};
 
 /// A staged row, and what is known of its account.
 #[derive(Clone, Debug)]
@@ -79,6 +79,8 @@ const WITH_PAST: &str = concat!(
               CASE WHEN (SELECT EXISTS (SELECT FROM deletion_tombstones WHERE contributor_id = $1)) THEN EXISTS (
                   SELECT FROM deletion_tombstones t WHERE t.contributor_id = $1 AND t.account_ref = s.account_ref
                     AND s.as_of_date BETWEEN t.as_of_from AND t.as_of_to AND t.case_id IS DISTINCT FROM $2)
+                  -- A batch that is judged again does not bring back what a correction took from it.
+                  AND NOT EXISTS (SELECT FROM account_snapshots j WHERE j.batch_id = $3 AND j.record_no = s.record_no)
               ELSE false END AS deleted
           FROM staged_accounts s LEFT JOIN (
               SELECT DISTINCT account_ref FROM serving_restrictions
@@ -100,8 +102,9 @@ const WITH_PAST: &str = concat!(
             CASE WHEN a.as_of_date < s.as_of_date THEN a.month_overdue_sen[1:7]
                  ELSE a.month_overdue_sen END AS month_overdue_sen
         FROM accounts a WHERE a.contributor_id = $1 AND a.account_ref = s.account_ref
-        -- An account is its primary holder's; another holder's row stands in while there is none.
-        ORDER BY a.holder_role LIMIT 1) a ON true
+        -- An account is its primary holder's, the latest one's where some records were moved to another person; another
+        -- holder's row stands in while there is none.
+        ORDER BY a.holder_role, a.as_of_date DESC LIMIT 1) a ON true
     ORDER BY s.account_ref COLLATE \"C\", s.as_of_date, s.record_no"
 );
 
@@ -124,9 +127,9 @@ pub async fn analyze_staged(connection: &mut PgConnection) -> Result<()> {
 pub fn with_past(
     connection: &mut PgConnection,
     contributor: ContributorId,
-    case: Option<CaseId>,
+    (batch, case): (BatchId, Option<CaseId>),
 ) -> BoxStream<'_, Result<Encounter>> {
-    let rows = sqlx::query(WITH_PAST).bind(contributor).bind(case).fetch(connection);
+    let rows = sqlx::query(WITH_PAST).bind(contributor).bind(case).bind(batch).fetch(connection);
     rows.map(|row| read(&row?)).boxed()
 }
 
@@ -143,10 +146,11 @@ pub struct Origins {
     pub known: AccountOrigin,
 }
 
-/// What the staged rows whose bits are set, and the known accounts of their references, began as.
+/// What the staged rows whose bits are set, and the known accounts of their references, began as. A batch that is judged
+/// again does not contradict what a correction made of its own records.
 pub fn origins(
     connection: &mut PgConnection,
-    contributor: ContributorId,
+    (contributor, batch): (ContributorId, BatchId),
     bits: Vec<u8>,
 ) -> BoxStream<'_, Result<Origins>> {
     let rows = sqlx::query(
@@ -154,10 +158,12 @@ pub fn origins(
         SELECT s.record_no, s.opened_date, s.product_type, a.opened_date, a.product_type FROM staged_accounts s
         CROSS JOIN LATERAL (
             SELECT a.opened_date, a.product_type FROM accounts a
-            WHERE a.contributor_id = $1 AND a.account_ref = s.account_ref AND a.holder_role = 0 LIMIT 1) a
-        WHERE get_bit($2, s.record_no) = 1",
+            WHERE a.contributor_id = $1 AND a.account_ref = s.account_ref AND a.holder_role = 0
+            ORDER BY a.as_of_date DESC LIMIT 1) a
+        WHERE get_bit($2, s.record_no) = 1
+          AND NOT EXISTS (SELECT FROM account_snapshots j WHERE j.batch_id = $3 AND j.record_no = s.record_no)",
     );
-    let rows = rows.bind(contributor).bind(bits).fetch(connection);
+    let rows = rows.bind(contributor).bind(bits).bind(batch).fetch(connection);
     let read = |row: &PgRow| {
         let mut columns = Columns { row, next: 0 };
         let record_no = columns.read::<i64>()? as u64;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use crate::error::Result;
-use crate::ids::{BatchId, CaseId, ClientId, ContributorId};
+use crate::ids::{BatchId, CaseId, ClientId, ContributorId, SubjectId};
 
 /// A record whose name contradicts the pool.
 #[derive(Clone, Debug)]
@@ -74,8 +74,8 @@ pub async fn known(
 }
 
 /// Opens a case for each staged contradiction whose record is published, and keeps its account from being served. A case
-/// that is there, and did not find one person, restricts the account again if it had been released. What is in review is
-/// brought to `accounts` by the merge that follows.
+/// that is there, did not find one person and whose account was not moved to the right one restricts the account again if
+/// it had been released. What is in review is brought to `accounts` by the merge that follows.
 pub async fn open_staged_in_tx(
     connection: &mut PgConnection,
     contributor: ContributorId,
@@ -99,7 +99,7 @@ pub async fn open_staged_in_tx(
         UNION ALL
         SELECT $1, i.account_ref, 'IN_REVIEW', i.case_id, $3
         FROM met JOIN identity_reviews i USING (account_ref, name_pair)
-        WHERE i.contributor_id = $1 AND i.state <> 'same_person'
+        WHERE i.contributor_id = $1 AND i.state <> 'same_person' AND i.correction_id IS NULL
         ON CONFLICT (contributor_id, account_ref, kind, case_id) DO UPDATE SET lifted_at = NULL",
     )
     .bind(contributor)
@@ -151,7 +151,7 @@ pub async fn restore_in_tx(
         FROM identity_reviews i JOIN batches opened ON opened.batch_id = i.batch_id
         JOIN batches b ON b.batch_id = $2 AND b.publication_no >= opened.publication_no
         WHERE r.contributor_id = $1 AND r.kind = 'IN_REVIEW' AND r.lifted_at IS NOT NULL AND r.case_id = i.case_id
-          AND i.state <> 'same_person'
+          AND i.state <> 'same_person' AND i.correction_id IS NULL
           AND EXISTS (
               SELECT FROM account_snapshots s
               WHERE s.contributor_id = $1 AND s.account_ref = i.account_ref AND s.subject_id = i.subject_id
@@ -179,6 +179,51 @@ pub async fn forget_in_tx(connection: &mut PgConnection, batch: BatchId) -> Resu
     Ok(())
 }
 
+/// An account that a correction moved away from a person, and who applied it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moved<'a> {
+    pub contributor_id: ContributorId,
+    pub account_ref: &'a str,
+    pub from: SubjectId,
+    pub correction_id: CaseId,
+    pub by: ClientId,
+    pub at: DateTime<Utc>,
+}
+
+/// Ends the cases whose account was moved away from the person that its name contradicted, and frees the account. As long
+/// as a record under that person counts that came with the case's batch or after it, the case goes on.
+pub async fn end_moved_in_tx(connection: &mut PgConnection, moved: &Moved<'_>) -> Result<()> {
+    sqlx::query(
+        "/* identity_reviews.end_moved */
+        WITH newest AS (
+            SELECT DISTINCT ON (s.batch_id, s.record_no) s.subject_id, s.withdrawn, b.publication_no AS place
+            FROM account_snapshots s JOIN batches b ON b.batch_id = s.batch_id
+            WHERE s.contributor_id = $1 AND s.account_ref = $2 AND b.state IN ('published', 'curated')
+            ORDER BY s.batch_id, s.record_no, s.publication_no DESC),
+        ended AS (
+            UPDATE identity_reviews i SET correction_id = $4, state = 'other_person',
+                decided_by = coalesce(i.decided_by, $5), decided_at = coalesce(i.decided_at, $6)
+            FROM batches opened
+            WHERE opened.batch_id = i.batch_id AND i.contributor_id = $1 AND i.account_ref = $2 AND i.subject_id = $3
+              AND i.state <> 'same_person' AND i.correction_id IS NULL
+              AND NOT EXISTS (SELECT FROM newest n
+                  WHERE n.subject_id = $3 AND NOT n.withdrawn AND n.place >= opened.publication_no)
+            RETURNING i.case_id)
+        UPDATE serving_restrictions r SET lifted_at = $6 FROM ended e
+        WHERE r.contributor_id = $1 AND r.account_ref = $2 AND r.kind = 'IN_REVIEW' AND r.case_id = e.case_id
+          AND r.lifted_at IS NULL",
+    )
+    .bind(moved.contributor_id)
+    .bind(moved.account_ref)
+    .bind(moved.from)
+    .bind(moved.correction_id)
+    .bind(moved.by)
+    .bind(moved.at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// One case.
 #[derive(Clone, Debug, FromRow)]
 pub struct IdentityReview {
@@ -192,11 +237,13 @@ pub struct IdentityReview {
     pub opened_at: DateTime<Utc>,
     pub decided_by: Option<ClientId>,
     pub decided_at: Option<DateTime<Utc>>,
+    /// The correction that moved the account to the person whose it is.
+    pub correction_id: Option<CaseId>,
 }
 
 macro_rules! review_columns {
     () => {
-        "case_id, contributor_id, batch_id, record_no, account_ref, state, opened_at, decided_by, decided_at"
+        "case_id, contributor_id, batch_id, record_no, account_ref, state, opened_at, decided_by, decided_at, correction_id"
     };
 }
 

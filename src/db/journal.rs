@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection, PgExecutor};
 use super::batches::Batch;
 use super::columns::{journal_columns, snapshot_columns};
 use super::serving::Origin;
-use super::{delistings, overlay, serving_restrictions};
+use super::{delistings, lake_entries, overlay, serving_restrictions};
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId};
 
@@ -25,7 +25,7 @@ pub async fn next_publication(ex: impl PgExecutor<'_>) -> Result<i64> {
 
 /// Enters the staged rows, with the subjects that stand.
 pub async fn record_staged_in_tx(connection: &mut PgConnection, origin: &Origin<'_>) -> Result<()> {
-    sqlx::query(concat!(
+    let recorded = sqlx::query(concat!(
         "/* journal.record_staged */ INSERT INTO account_snapshots (subject_id, contributor_id, batch_id, publication_no,
             known_from, rules_version, contract, account_ref, ",
         snapshot_columns!(""),
@@ -43,9 +43,10 @@ pub async fn record_staged_in_tx(connection: &mut PgConnection, origin: &Origin<
     .bind(origin.known_from)
     .bind(origin.rules_version)
     .bind(origin.contract)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let rows = recorded.rows_affected();
+    lake_entries::enter_publication_in_tx(connection, "silver.account_snapshots", origin, rows).await
 }
 
 /// Gives a batch that is being published its place among all publications.

@@ -75,7 +75,7 @@ macro_rules! overlay {
                           FROM ",
             counting!(),
             " c WHERE event_type = 1 AND instalment_due_date IS NOT NULL AND NOT reversed
-                          GROUP BY instalment_due_date ORDER BY instalment_due_date DESC LIMIT 104) told) i)
+                          GROUP BY instalment_due_date ORDER BY instalment_due_date DESC LIMIT 106) told) i)
             UPDATE accounts a SET event_as_of = s.as_of, event_outstanding_sen = s.new_outstanding,
                 event_overdue_sen = s.new_overdue, event_dpd = s.new_dpd, event_status = s.new_status,
                 event_next_due_date = s.new_due, event_restructured = s.new_restructured,

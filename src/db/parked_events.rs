@@ -179,7 +179,11 @@ pub async fn accept_in_tx(
     sqlx::query(concat!(
         "/* parked_events.accept */ WITH gone AS (
             DELETE FROM parked_events p USING unnest($1::uuid[], $2::bigint[]) AS k (batch_id, record_no)
-            WHERE p.batch_id = k.batch_id AND p.record_no = k.record_no RETURNING p.*)
+            WHERE p.batch_id = k.batch_id AND p.record_no = k.record_no RETURNING p.*),
+        to_land AS (
+            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
+            SELECT 'silver.repayment_events', contributor_id, batch_id, $3, count(*), $4 FROM gone
+            GROUP BY contributor_id, batch_id)
         INSERT INTO repayment_events (contributor_id, batch_id, publication_no, known_from, rules_version, contract, ",
         event_columns!(""),
         ") SELECT g.contributor_id, g.batch_id, $3, $4, $5, g.contract, ",

@@ -5,6 +5,7 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::copy::TupleWriter;
+use super::lake_entries;
 use crate::domain::contract::Dataset;
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId};
@@ -126,9 +127,9 @@ pub async fn append_in_tx(
         .bind(origin.period_end)
         .bind(origin.dataset.as_str())
         .bind(lines)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    lake_entries::enter_rejects_in_tx(connection, origin.batch_id, origin.at).await
 }
 
 /// The batch that a correction fixes and every batch that this one was to fix.

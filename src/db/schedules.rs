@@ -59,6 +59,21 @@ pub async fn lease(
     Ok(name)
 }
 
+/// A sign of life of a run; `false` when the function is somebody else's by now.
+pub async fn extend(ex: impl PgExecutor<'_>, name: &str, token: Uuid, length: Duration) -> Result<bool> {
+    let extended = sqlx::query(
+        "/* schedules.extend */
+        UPDATE schedules SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+        WHERE name = $1 AND lease_token = $2",
+    )
+    .bind(name)
+    .bind(token)
+    .bind(length.as_secs_f64())
+    .execute(ex)
+    .await?;
+    Ok(extended.rows_affected() == 1)
+}
+
 /// How a run ended: how many things it changed, or why it failed.
 pub type Outcome<'a> = std::result::Result<u64, &'a str>;
 

@@ -48,7 +48,9 @@ pub async fn primary_holders(
         FROM unnest($2::text[]) AS r (account_ref)
         CROSS JOIN LATERAL (
             SELECT subject_id FROM accounts
-            WHERE contributor_id = $1 AND account_ref = r.account_ref AND holder_role = 0 OFFSET 0) a",
+            WHERE contributor_id = $1 AND account_ref = r.account_ref AND holder_role = 0
+            -- Where only some of its records were moved to another person, it is the newest record's.
+            ORDER BY as_of_date DESC LIMIT 1) a",
     )
     .bind(contributor)
     .bind(account_refs)

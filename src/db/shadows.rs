@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 use super::batch_findings::RuleCount;
 use super::batches::Batch;
 use super::columns::{journal_columns, snapshot_columns};
+use super::lake_entries;
 use super::serving::Origin;
 use crate::domain::batch::Counts;
 use crate::error::Result;
@@ -297,8 +298,9 @@ pub async fn record_versions_in_tx(
     origin: &Origin<'_>,
     published: i64,
 ) -> Result<()> {
+    let mut entered = 0;
     for statement in [ADD_VERSIONS, WITHDRAW_VERSIONS] {
-        sqlx::query(statement)
+        let versions = sqlx::query(statement)
             .bind(origin.batch_id)
             .bind(published)
             .bind(origin.publication_no)
@@ -308,8 +310,9 @@ pub async fn record_versions_in_tx(
             .bind(origin.contributor_id)
             .execute(&mut *connection)
             .await?;
+        entered += versions.rows_affected();
     }
-    Ok(())
+    lake_entries::enter_publication_in_tx(connection, "silver.account_snapshots", origin, entered).await
 }
 
 macro_rules! insert_versions {

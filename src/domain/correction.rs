@@ -84,8 +84,8 @@ const ALWAYS_FILLED: &[Field] =
 /// A record as its contributor would send it in NDJSON, by the names of the contract, without its person.
 pub type Sent = Map<String, Value>;
 
-/// What a change does to one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a change does to one record. The default is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
     pub changed: bool,
     /// The person looks worse: more days past due, more overdue, or a worse status.

@@ -13,8 +13,8 @@ use super::money::Sen;
 /// From so many days late on, a payment is doubted (E008).
 pub const DOUBTED_DAYS_LATE: i64 = 90;
 
-/// Instalments of which an account remembers how late they were paid, newest first: two years of weekly ones.
-pub const INSTALMENTS_KEPT: usize = 104;
+/// Instalments of which an account remembers how late they were paid, newest first: weekly ones of 24 calendar months.
+pub const INSTALMENTS_KEPT: usize = 106;
 
 /// What an amount of a kind of event does to a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::contract::{
     AccountStatus, HolderRole, PaymentFrequency, PortfolioType, ProductType, SettlementType,
 };
 use super::dates::month_number;
-use super::events::Standing;
+use super::events::{Instalment, Standing};
 use super::money::Sen;
 use crate::ids::{ContributorId, SubjectId};
 
@@ -97,6 +97,9 @@ pub struct Account {
     /// Newest first, one per calendar month, at most [`MONTHS_KEPT`], all within that many calendar months
     /// of the newest.
     pub months: Vec<Month>,
+    /// How late instalments were paid, as payments tell; newest due date first, the last
+    /// [`INSTALMENTS_KEPT`](super::events::INSTALMENTS_KEPT) of them.
+    pub instalments: Vec<Instalment>,
 }
 
 impl Account {

@@ -18,16 +18,18 @@ use super::examples::corrections as examples;
 use super::extract::{Json as Body, Query, validation_failed};
 use super::page::{Cursors, Limit, Page};
 use super::problem::{FieldProblem, Problem};
+use super::rekeys::RekeyRequest;
 use crate::app::AppState;
 use crate::db::corrections::{self, Correction};
 use crate::domain::correction::CorrectionReason;
+use crate::domain::finding::Finding;
 use crate::domain::rules::rule;
 use crate::error::{Error, Result as AppResult};
 use crate::ids::{CaseId, ClientId, ContributorId};
 use crate::pipeline::corrections::{self as pipeline, NewCorrection, Refusal, Wish};
 
-/// Records that exist, and what should become of them: `changes` or `delete`.
-#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+/// Records that exist, and what should become of them: `changes`, `delete` or `rekey`.
+#[derive(Clone, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CorrectionRequest {
     #[validate(length(min = 1, max = 64, message = "must have 1 to 64 characters"))]
@@ -44,8 +46,11 @@ pub struct CorrectionRequest {
     pub changes: Option<Map<String, Value>>,
     /// The records should never have been sent.
     pub delete: Option<bool>,
+    /// The records are of another person than they name.
+    #[validate(nested)]
+    pub rekey: Option<RekeyRequest>,
     pub reason: CorrectionReason,
-    /// Where the proof is kept; required for what makes the person look worse. No personal data.
+    /// Where the proof is kept; required for what makes a person look worse, and for a rekey. No personal data.
     #[validate(length(min = 1, max = 200, message = "must have 1 to 200 characters"))]
     #[schema(min_length = 1, max_length = 200)]
     pub evidence_ref: Option<String>,
@@ -59,8 +64,9 @@ pub struct CorrectionView {
     pub account_ref: String,
     pub as_of_from: NaiveDate,
     pub as_of_to: NaiveDate,
-    /// CHANGE, DELETE_ERROR or DELETE_FRAUD.
+    /// CHANGE, DELETE_ERROR, DELETE_FRAUD or REKEY.
     pub kind: String,
+    /// Of a rekey, which holder moves; the person is not shown.
     #[schema(value_type = Object)]
     pub changes: Value,
     pub reason: String,
@@ -69,10 +75,13 @@ pub struct CorrectionView {
     pub adverse: bool,
     /// Records that it was about when it was asked for.
     pub records: i64,
-    /// requested: waits for an operator; applied; refused.
+    /// requested: waits for an operator, a rekey for two; applied; refused.
     pub state: String,
     pub requested_by: ClientId,
     pub requested_at: DateTime<Utc>,
+    /// The first of the two operators that a rekey needs.
+    pub agreed_by: Option<ClientId>,
+    pub agreed_at: Option<DateTime<Utc>>,
     pub decided_by: Option<ClientId>,
     pub decided_at: Option<DateTime<Utc>>,
     pub applied_at: Option<DateTime<Utc>>,
@@ -95,6 +104,8 @@ impl From<Correction> for CorrectionView {
             state: found.state,
             requested_by: found.requested_by,
             requested_at: found.requested_at,
+            agreed_by: found.agreed_by,
+            agreed_at: found.agreed_at,
             decided_by: found.decided_by,
             decided_at: found.decided_at,
             applied_at: found.applied_at,
@@ -110,23 +121,59 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
             "unknown-field",
             "names a field that corrections do not change; delete the record and send it anew, or ask for help",
         )]),
-        Refusal::Breaks(findings) => {
-            let place = |finding: &crate::domain::finding::Finding| {
-                let pointer =
-                    finding.field.map_or("/changes".to_owned(), |field| format!("/changes/{}", field.name()));
-                FieldProblem::new(pointer, finding.code.as_str(), rule(finding.code).message_en)
-            };
-            validation_failed(findings.iter().map(place).collect())
-        }
+        Refusal::Breaks(findings) => broken("/changes", &findings),
+        Refusal::Person(findings) => broken("/rekey/person", &findings),
         Refusal::Other(error) => error.into(),
     }
+}
+
+/// The rules that a request breaks, each at the member that breaks it.
+fn broken(place: &str, findings: &[Finding]) -> Problem {
+    let problem = |finding: &Finding| {
+        let pointer = finding.field.map_or(place.to_owned(), |field| format!("{place}/{}", field.name()));
+        FieldProblem::new(pointer, finding.code.as_str(), rule(finding.code).message_en)
+    };
+    validation_failed(findings.iter().map(problem).collect())
+}
+
+/// What should become of the records.
+fn wish(
+    changes: Option<Map<String, Value>>,
+    delete: Option<bool>,
+    rekey: Option<RekeyRequest>,
+) -> Result<Wish, Problem> {
+    match (changes, delete.unwrap_or(false), rekey) {
+        (Some(changes), false, None) if !changes.is_empty() => Ok(Wish::Change(changes)),
+        (None, true, None) => Ok(Wish::Delete),
+        (None, false, Some(rekey)) => Ok(Wish::Rekey(rekey.into_wish()?)),
+        _ => Err(invalid("/changes", "say changes with at least one field, delete, or rekey, and one alone")),
+    }
+}
+
+pub(super) fn invalid(pointer: &'static str, text: &'static str) -> Problem {
+    validation_failed(vec![FieldProblem::new(pointer, "invalid", text)])
+}
+
+/// Takes a correction, and answers with where it stands.
+pub(super) async fn take(app: AppState, new: NewCorrection) -> Result<Response, Problem> {
+    if new.as_of_from > new.as_of_to {
+        return Err(invalid("/as_of_to", "must not be before as_of_from"));
+    }
+    // A task of its own: when the caller hangs up, what was begun is finished.
+    let task = tokio::spawn(async move { pipeline::request(&app, new).await });
+    let done = task.await.map_err(|error| Error::Internal(format!("correcting: {error}")))?;
+    let (correction, new) = done.map_err(refused)?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(CorrectionView::from(correction))).into_response())
 }
 
 /// Correct records that you published.
 ///
 /// The records of one account, of days within a range; they must exist. Each gets a new version, the old one is kept, and what is
 /// served follows at once. A correction that makes the person look worse needs `evidence_ref` and waits for an operator, and so
-/// does every deletion; what is deleted cannot be sent again (P012). Asking for the same again gives the same correction.
+/// does every deletion; what is deleted cannot be sent again (P012). Records that name the wrong person are given to the right
+/// one by `rekey`, which two operators agree to; a record that names the wrong one again is refused (P002). Asking for the same
+/// again gives the same correction.
 #[utoipa::path(
     post, path = "/v1/corrections", operation_id = "create_correction", tag = "batches",
     request_body(content = CorrectionRequest, example = json!(examples::request())),
@@ -141,34 +188,18 @@ pub async fn create_correction(
     Authorized(principal): Authorized,
     Body(request): Body<CorrectionRequest>,
 ) -> Result<Response, Problem> {
-    let contributor_id = own_contributor(&principal)?;
-    let wrong = |pointer: &str, text: &'static str| {
-        validation_failed(vec![FieldProblem::new(pointer.to_owned(), "invalid", text)])
-    };
-    if request.as_of_from > request.as_of_to {
-        return Err(wrong("/as_of_to", "must not be before as_of_from"));
-    }
-    let wish = match (request.changes, request.delete.unwrap_or(false)) {
-        (Some(changes), false) if !changes.is_empty() => Wish::Change(changes),
-        (None, true) => Wish::Delete,
-        _ => return Err(wrong("/changes", "say changes with at least one field, or delete, and not both")),
-    };
     let new = NewCorrection {
-        contributor_id,
+        contributor_id: own_contributor(&principal)?,
         client_id: principal.client_id,
+        by_operator: false,
         account_ref: request.account_ref,
         as_of_from: request.as_of_from,
         as_of_to: request.as_of_to,
-        wish,
+        wish: wish(request.changes, request.delete, request.rekey)?,
         reason: request.reason,
         evidence_ref: request.evidence_ref,
     };
-    // A task of its own: when the caller hangs up, what was begun is finished.
-    let task = tokio::spawn(async move { pipeline::request(&app, new).await });
-    let done = task.await.map_err(|error| Error::Internal(format!("correcting: {error}")))?;
-    let (correction, new) = done.map_err(refused)?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(CorrectionView::from(correction))).into_response())
+    take(app, new).await
 }
 
 /// Where a correction stands.

@@ -26,6 +26,7 @@ pub mod page;
 pub mod problem;
 mod profiles;
 mod rejects;
+mod rekeys;
 pub mod routes;
 mod rule_page;
 mod schedules;
@@ -130,6 +131,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::contracts::retire_contract))
         .scoped(Scope::Admin, routes!(operations::contracts::list_contract_users))
         .scoped(Scope::Admin, routes!(operations::contracts::pin_contract))
+        .scoped(Scope::Admin, routes!(operations::reconciliations::list_reconciliations))
         .scoped(Scope::Admin, routes!(schedules::list_schedules))
         .scoped(Scope::Admin, routes!(schedules::run_schedule))
         .scoped(Scope::Admin, routes!(obligations::list_all_obligations))
@@ -139,6 +141,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::identity_reviews::list_identity_reviews))
         .scoped(Scope::Admin, routes!(operations::identity_reviews::resolve_identity_review))
         .scoped(Scope::Admin, routes!(operations::corrections::list_all_corrections))
+        .scoped(Scope::Admin, routes!(operations::corrections::request_rekey))
         .scoped(Scope::Admin, routes!(operations::corrections::approve_correction))
         .scoped(Scope::Admin, routes!(operations::corrections::refuse_correction))
         .page("/docs", axum::routing::get(docs::open_ui))

@@ -36,7 +36,7 @@ use crate::pipeline::footprints::{Answer, Question};
 use crate::privacy::{Keyring, random};
 
 /// Who is asked about. The number is normalised first; separators and case do not matter.
-#[derive(Deserialize, Validate, ToSchema)]
+#[derive(Clone, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectIdentity {
     pub id_type: IdType,
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn an_answer_names_versions_reasons_and_the_consent() {
-        let answer = Answer { known_at: now(), profile: attributes(&[], "2026-06-30".parse().unwrap()) };
+        let answer = Answer { known_at: now(), profile: attributes(&[], &[], "2026-06-30".parse().unwrap()) };
         let view =
             ProfileView::new(QueryId(uuid::Uuid::nil()), "checkout-1".into(), "consent-1".into(), answer);
         let mut document = serde_json::to_value(&view).unwrap();
@@ -465,7 +465,7 @@ mod tests {
         {
           "accounts": [],
           "as_of": "2026-06-30",
-          "attribute_set_version": "2026.11",
+          "attribute_set_version": "2026.11.1",
           "client_reference": "checkout-1",
           "consent_ref": "consent-1",
           "coverage": {

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::app::App;
-use crate::db::{batches, jobs, obligations, schedules};
+use crate::db::{batches, jobs, lake_entries, obligations, reconciliations, schedules};
 use crate::domain::batch::State;
 use crate::domain::calendar;
 use crate::domain::contract::Dataset;
 use crate::error::Result;
+use crate::pipeline::curate::FED;
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(10);
@@ -40,11 +43,32 @@ async fn update(app: &App) -> Result<()> {
         let count = missing.iter().find(|(word, _)| word == dataset.as_str()).map_or(0, |(_, count)| *count);
         metrics::gauge!("etr_obligations_late", "dataset" => dataset.as_str()).set(count as f64);
     }
+    update_reconciliation(app).await?;
+    for table in FED {
+        let name = table.table.full_name();
+        metrics::gauge!("etr_lake_oldest_seconds", "table" => name.clone()).set(0.0);
+        metrics::gauge!("etr_lake_waiting_rows", "table" => name).set(0.0);
+    }
+    for (table, oldest_seconds, rows) in lake_entries::backlog(&app.db.system).await? {
+        metrics::gauge!("etr_lake_oldest_seconds", "table" => table.clone()).set(oldest_seconds);
+        metrics::gauge!("etr_lake_waiting_rows", "table" => table).set(rows as f64);
+    }
     for schedule in schedules::list(&app.db.system).await? {
         let failing = if schedule.last_error.is_some() { 1.0 } else { 0.0 };
         metrics::gauge!("etr_schedule_late_seconds", "name" => schedule.name.clone())
             .set(schedule.late_seconds);
         metrics::gauge!("etr_schedule_failing", "name" => schedule.name).set(failing);
     }
+    Ok(())
+}
+
+/// What the comparisons of the last day found, and how long the contributor waits that was not compared for longest.
+async fn update_reconciliation(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    for (check, differences) in reconciliations::stats(&app.db.system, now - TimeDelta::days(1)).await? {
+        metrics::gauge!("etr_reconciliation_differences", "check" => check).set(differences as f64);
+    }
+    let waited = reconciliations::oldest_seconds(&app.db.system, now).await?;
+    metrics::gauge!("etr_reconciliation_oldest_seconds").set(waited);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The schedule: functions that run at an interval, each in one process at a time, wherever a worker runs.
 //!
 //! A function is a line of [`SCHEDULE`]. It must be safe to run twice, also at once (a process that was thought dead
-//! may finish), and it ends within `MAX_RUN`: work that may be more goes in bounded portions, and what is left is
+//! may finish), and it ends within its `longest`: work that may be more goes in bounded portions, and what is left is
 //! found again at the next run. It changes things by the app's clock; only when it runs goes by the database's.
 
 use std::panic::AssertUnwindSafe;
@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{obligations, parking, rehearsals, sweep, unopened};
+use crate::pipeline::{curate, obligations, parking, reconcile, rehearsals, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -26,6 +26,8 @@ pub struct Scheduled {
     pub name: &'static str,
     /// From the end of one run to the start of the next; what failed is tried again within a minute.
     pub every: Duration,
+    /// The longest that one run may take; then it is cut off, and repeated.
+    pub longest: Duration,
     /// Does the work; says how many things it changed.
     pub run: fn(Arc<App>) -> BoxFuture<'static, Result<u64>>,
 }
@@ -35,41 +37,97 @@ pub const SCHEDULE: &[Scheduled] = &[
     Scheduled {
         name: "sweep_abandoned_uploads",
         every: Duration::from_secs(10),
+        longest: SHORT,
         run: |app| async move { Ok(sweep::abandoned_uploads(&app).await? as u64) }.boxed(),
     },
     Scheduled {
         name: "reject_expired_events",
         every: Duration::from_secs(600),
+        longest: SHORT,
         run: |app| async move { parking::reject_expired(&app).await }.boxed(),
     },
     Scheduled {
         name: "find_unopened_applications",
         every: Duration::from_secs(3600),
+        longest: SHORT,
         run: |app| async move { unopened::find(&app).await }.boxed(),
     },
     Scheduled {
         name: "remove_rehearsals",
         every: Duration::from_secs(600),
+        longest: SHORT,
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
     },
     Scheduled {
         name: obligations::OPEN_OBLIGATIONS,
         every: Duration::from_secs(3600),
+        longest: SHORT,
         run: |app| async move { obligations::open(&app).await }.boxed(),
     },
     Scheduled {
         name: "find_late_obligations",
         every: Duration::from_secs(600),
+        longest: SHORT,
         run: |app| async move { obligations::find_late(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "land_account_snapshots",
+        every: LANDING,
+        longest: LANDING_LONGEST,
+        run: |app| async move { curate::land(&app, &curate::FED[0]).await }.boxed(),
+    },
+    Scheduled {
+        name: "land_repayment_events",
+        every: LANDING,
+        longest: LANDING_LONGEST,
+        run: |app| async move { curate::land(&app, &curate::FED[1]).await }.boxed(),
+    },
+    Scheduled {
+        name: "land_applications",
+        every: LANDING,
+        longest: LANDING_LONGEST,
+        run: |app| async move { curate::land(&app, &curate::FED[2]).await }.boxed(),
+    },
+    Scheduled {
+        name: "land_batches",
+        every: LANDING,
+        longest: LANDING_LONGEST,
+        run: |app| async move { curate::land(&app, &curate::FED[3]).await }.boxed(),
+    },
+    Scheduled {
+        name: "land_rejected_records",
+        every: LANDING,
+        longest: LANDING_LONGEST,
+        run: |app| async move { curate::land(&app, &curate::FED[4]).await }.boxed(),
+    },
+    Scheduled {
+        name: "curate_batches",
+        every: LANDING,
+        longest: SHORT,
+        run: |app| async move { curate::curate(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "sweep_lake_files",
+        every: Duration::from_secs(600),
+        longest: SHORT,
+        run: |app| async move { curate::sweep(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "reconcile_stores",
+        every: Duration::from_secs(600),
+        longest: SHORT,
+        run: |app| async move { reconcile::due(&app).await }.boxed(),
     },
 ];
 
 /// How often a process looks for what is due.
 const POLL: Duration = Duration::from_secs(1);
-/// The longest that one run may take.
-const MAX_RUN: Duration = Duration::from_secs(240);
-/// A function belongs to a process for longer than it may run, so that no second one begins meanwhile.
-const LEASE: Duration = Duration::from_secs(300);
+/// The longest run of what goes in portions.
+const SHORT: Duration = Duration::from_secs(240);
+/// How often what waits for the lake is looked at.
+const LANDING: Duration = Duration::from_secs(2);
+/// One batch of the largest size has to land within it.
+const LANDING_LONGEST: Duration = Duration::from_secs(3600);
 
 /// Runs what is due until the token is cancelled; then lets what runs go on to its end. Each run is a task of its
 /// own: a long one keeps no other one waiting.
@@ -132,7 +190,7 @@ async fn ensure(app: &App) -> Result<()> {
 
 async fn lease(app: &App) -> Result<Option<Lease>> {
     let token = random::uuid_v4();
-    let name = schedules::lease(&app.db.system, &names(), token, LEASE).await?;
+    let name = schedules::lease(&app.db.system, &names(), token, app.config.lease).await?;
     // Only names of the list were asked for.
     let function = name.and_then(|name| SCHEDULE.iter().find(|function| function.name == name));
     Ok(function.map(|function| Lease { function, token }))
@@ -143,10 +201,15 @@ async fn run(app: &Arc<App>, lease: Lease) {
     let Lease { function, token } = lease;
     let started = Instant::now();
     let work = AssertUnwindSafe((function.run)(Arc::clone(app))).catch_unwind();
-    let outcome = match tokio::time::timeout(MAX_RUN, work).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(Error::Internal("it panicked".into())),
-        Err(_) => Err(Error::Overloaded("it took too long and was cut off")),
+    let outcome = tokio::select! {
+        done = tokio::time::timeout(function.longest, work) => match done {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Error::Internal("it panicked".into())),
+            Err(_) => Err(Error::Overloaded("it took too long and was cut off")),
+        },
+        () = keep_lease(app, function.name, token) => {
+            Err(Error::Overloaded("another process runs it by now"))
+        }
     };
     let seconds = started.elapsed().as_secs_f64();
     metrics::histogram!("etr_schedule_seconds", "name" => function.name).record(seconds);
@@ -163,6 +226,19 @@ async fn run(app: &Arc<App>, lease: Lease) {
     }
 }
 
+/// Shows that the run lives, as often as a worker does for its batch; ends when the lease is lost. A database that does not answer is waited for: whether the lease
+/// was lost meanwhile is told by its next answer.
+async fn keep_lease(app: &App, name: &str, token: uuid::Uuid) {
+    loop {
+        tokio::time::sleep(app.config.lease / 3).await;
+        match schedules::extend(&app.db.system, name, token, app.config.lease).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(schedule = name, %error, "a lease could not be extended"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +252,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SCHEDULE.len());
-        assert!(SCHEDULE.iter().all(|function| function.every >= POLL));
+        assert!(SCHEDULE.iter().all(|function| function.every >= POLL && function.longest >= SHORT));
     }
 }

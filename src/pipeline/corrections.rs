@@ -1,12 +1,16 @@
 //! Corrections out of cycle: new versions of records that were published, never a silent overwrite. What makes a person
-//! look worse, and every deletion, waits for an operator; anything else is applied at once.
+//! look worse, and every deletion, waits for an operator; a rekey ([`super::rekeys`]), which puts records on somebody
+//! else's account, for two of them; anything else is applied at once.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::rekeys::{self, WrongSubject};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::corrections::{self, Correction, Decision};
+use crate::db::rekeys::{self as stored, Person, Rekey};
 use crate::db::{contributors, jobs, journal, lineage};
 use crate::domain::correction::{self, CORRECTABLE, CorrectionReason, Effect, Sent};
 use crate::domain::dates;
@@ -20,13 +24,17 @@ use crate::privacy::random;
 pub enum Wish {
     Change(Sent),
     Delete,
+    /// They are somebody else's.
+    Rekey(WrongSubject),
 }
 
-/// A correction that a contributor asks for.
+/// A correction that a contributor asks for, or an operator on its behalf.
 #[derive(Clone, Debug)]
 pub struct NewCorrection {
     pub contributor_id: ContributorId,
     pub client_id: ClientId,
+    /// The client is an operator: its word counts as the first of the two that a rekey needs.
+    pub by_operator: bool,
     pub account_ref: String,
     pub as_of_from: chrono::NaiveDate,
     pub as_of_to: chrono::NaiveDate,
@@ -41,6 +49,36 @@ impl NewCorrection {
             (Wish::Change(_), _) => "CHANGE",
             (Wish::Delete, CorrectionReason::FraudConfirmed) => "DELETE_FRAUD",
             (Wish::Delete, _) => "DELETE_ERROR",
+            (Wish::Rekey(_), _) => "REKEY",
+        }
+    }
+
+    /// The correction as it is before anything is known of its records.
+    fn requested(&self, now: DateTime<Utc>) -> Correction {
+        Correction {
+            correction_id: CaseId(random::uuid_v7(now)),
+            contributor_id: self.contributor_id,
+            account_ref: self.account_ref.clone(),
+            as_of_from: self.as_of_from,
+            as_of_to: self.as_of_to,
+            kind: self.kind().to_owned(),
+            changes: match &self.wish {
+                Wish::Change(changes) => Value::Object(changes.clone()),
+                Wish::Delete => json!({}),
+                Wish::Rekey(wish) => json!({ "holder_role": wish.holder_role }),
+            },
+            reason: self.reason.as_str().to_owned(),
+            evidence_ref: self.evidence_ref.clone(),
+            adverse: false,
+            records: 0,
+            state: "requested".to_owned(),
+            requested_by: self.client_id,
+            requested_at: now,
+            agreed_by: self.by_operator.then_some(self.client_id),
+            agreed_at: self.by_operator.then_some(now),
+            decided_by: None,
+            decided_at: None,
+            applied_at: None,
         }
     }
 }
@@ -52,6 +90,8 @@ pub enum Refusal {
     NotCorrectable(String),
     /// The rules that a record would break, which it does not break now.
     Breaks(Vec<Finding>),
+    /// The identity rules that the person breaks whose the records should be.
+    Person(Vec<Finding>),
     Other(Error),
 }
 
@@ -73,44 +113,25 @@ impl From<sqlx::Error> for Refusal {
 /// # Errors
 /// A [`Refusal`]; nothing is kept.
 pub async fn request(app: &App, new: NewCorrection) -> Result<(Correction, bool), Refusal> {
-    if let Wish::Change(changes) = &new.wish {
-        let known = |name: &String| CORRECTABLE.iter().any(|field| field.name() == name.as_str());
-        if let Some(strange) = changes.keys().find(|name| !known(name)) {
-            return Err(Refusal::NotCorrectable(strange.clone()));
-        }
-    }
+    check_wish(&new)?;
     let now = app.clock.now();
-    let mut correction = Correction {
-        correction_id: CaseId(random::uuid_v7(now)),
-        contributor_id: new.contributor_id,
-        account_ref: new.account_ref.clone(),
-        as_of_from: new.as_of_from,
-        as_of_to: new.as_of_to,
-        kind: new.kind().to_owned(),
-        changes: match &new.wish {
-            Wish::Change(changes) => Value::Object(changes.clone()),
-            Wish::Delete => json!({}),
-        },
-        reason: new.reason.as_str().to_owned(),
-        evidence_ref: new.evidence_ref.clone(),
-        adverse: false,
-        records: 0,
-        state: "requested".to_owned(),
-        requested_by: new.client_id,
-        requested_at: now,
-        decided_by: None,
-        decided_at: None,
-        applied_at: None,
+    let person = match &new.wish {
+        Wish::Rekey(wish) => Some(rekeys::identify(app, wish, now)?),
+        _ => None,
     };
+    let mut correction = new.requested(now);
     let mut tx = app.db.refinery.begin().await?;
     jobs::seize_lane_in_tx(&mut tx, new.contributor_id).await?;
-    let same = corrections::find_same(&mut *tx, &correction).await?;
-    let effect = match effect_in_tx(app, &mut tx, &mut correction).await {
-        // What was deleted already is not there any more.
-        Err(Refusal::Other(Error::NotFound)) if same.is_some() => {
-            Effect { changed: false, adverse: false, reopened: false }
-        }
-        effect => effect?,
+    let token = person.as_ref().map(|person| person.token);
+    let same = corrections::find_same(&mut *tx, &correction, token).await?;
+    let asked = match (&new.wish, &person) {
+        (Wish::Rekey(wish), Some(person)) => rekey_in_tx(app, &mut tx, &mut correction, wish, person).await,
+        _ => effect_in_tx(app, &mut tx, &mut correction).await.map(|effect| (effect, None)),
+    };
+    let (effect, rekey) = match asked {
+        // What was deleted or moved already is not there any more.
+        Err(Refusal::Other(Error::NotFound)) if same.is_some() => (Effect::default(), None),
+        asked => asked?,
     };
     match same {
         Some(same) if !effect.changed || same.state == "requested" => return Ok((same, false)),
@@ -124,14 +145,50 @@ pub async fn request(app: &App, new: NewCorrection) -> Result<(Correction, bool)
             Error::conflict("conflict", "another correction of these records waits for an operator").into()
         );
     }
-    record(&mut tx, &correction, (new.client_id, "client"), "correction.request", now).await?;
+    if let Some(rekey) = &rekey {
+        stored::insert(&mut *tx, &correction, rekey).await?;
+    }
+    let actor = if new.by_operator { "operator" } else { "client" };
+    record(&mut tx, &correction, (new.client_id, actor), "correction.request", now).await?;
     if correction.kind == "CHANGE" && !effect.adverse {
-        apply_in_tx(&mut tx, &correction, Decision { by: None, at: now }).await?;
+        apply_in_tx(&mut tx, &correction, None, Decision { by: None, at: now }).await?;
     }
     let kept = corrections::find(&mut *tx, correction.correction_id).await?.ok_or(Error::NotFound)?;
     tx.commit().await?;
     app.wake.work();
     Ok((kept, true))
+}
+
+/// What can be said of a request without looking at its records.
+fn check_wish(new: &NewCorrection) -> Result<(), Refusal> {
+    if let Wish::Change(changes) = &new.wish {
+        let known = |name: &String| CORRECTABLE.iter().any(|field| field.name() == name.as_str());
+        if let Some(strange) = changes.keys().find(|name| !known(name)) {
+            return Err(Refusal::NotCorrectable(strange.clone()));
+        }
+    }
+    if matches!(new.wish, Wish::Rekey(_)) && new.reason != CorrectionReason::WrongSubject {
+        let text = "records move to another person for the reason WRONG_SUBJECT alone";
+        return Err(Error::unprocessable("validation-failed", text).into());
+    }
+    Ok(())
+}
+
+/// What a rekey that is asked for does, and what is kept of it.
+async fn rekey_in_tx(
+    app: &App,
+    tx: &mut PgConnection,
+    correction: &mut Correction,
+    wish: &WrongSubject,
+    person: &Person,
+) -> Result<(Effect, Option<Rekey>), Refusal> {
+    let (rekey, moves) = rekeys::prepare_in_tx(app, tx, correction, wish, person).await?;
+    Ok((moved(moves), Some(rekey)))
+}
+
+/// Whoever gets the records looks worse for them.
+fn moved(moves: bool) -> Effect {
+    Effect { changed: moves, adverse: true, reopened: false }
 }
 
 /// What the correction does to the records that it is about; it also counts them.
@@ -146,13 +203,13 @@ async fn effect_in_tx(
     }
     correction.records = targets.len() as i64;
     if correction.kind != "CHANGE" {
-        return Ok(Effect { changed: true, adverse: false, reopened: false });
+        return Ok(Effect { changed: true, ..Effect::default() });
     }
     let contributor =
         contributors::find(&mut *tx, correction.contributor_id).await?.ok_or(Error::NotFound)?;
     let today = dates::business_date(app.clock.now());
     let changes = correction.changes.as_object().cloned().unwrap_or_default();
-    let mut whole = Effect { changed: false, adverse: false, reopened: false };
+    let mut whole = Effect::default();
     for target in &targets {
         let one = correction::effect(target, &changes, &contributor.terms, today).map_err(Refusal::Breaks)?;
         whole.changed |= one.changed;
@@ -169,7 +226,7 @@ fn check(reason: &str, evidence_ref: Option<&str>, effect: &Effect) -> Result<()
         return Err(Error::unprocessable("validation-failed", text));
     }
     if effect.adverse && evidence_ref.is_none() {
-        let text = "a correction that makes the person look worse needs evidence_ref";
+        let text = "a correction that makes a person look worse, or gives records to another one, needs evidence_ref";
         return Err(Error::unprocessable("validation-failed", text));
     }
     Ok(())
@@ -182,7 +239,8 @@ fn unchanged() -> Error {
     )
 }
 
-/// Applies a correction that waits. Doing it again changes nothing.
+/// Applies a correction that waits; the first operator who approves a rekey only agrees to it. Doing it again changes
+/// nothing.
 ///
 /// # Errors
 /// A [`Refusal`], such as `same-operator`, or a conflict when it was refused.
@@ -196,10 +254,22 @@ pub async fn approve(app: &App, operator: ClientId, id: CaseId) -> Result<Correc
         return Ok(settled);
     }
     // What it is about may have changed since; the rules hold for what is there now.
-    let effect = effect_in_tx(app, &mut tx, &mut asked).await?;
+    let rekey = stored::find(&mut *tx, id).await?;
+    let effect = match &rekey {
+        Some(rekey) => moved(rekeys::weigh_in_tx(app, &mut tx, &mut asked, rekey).await?),
+        None => effect_in_tx(app, &mut tx, &mut asked).await?,
+    };
+    if !effect.changed && rekey.is_some() {
+        return Err(unchanged().into());
+    }
     check(&asked.reason, asked.evidence_ref.as_deref(), &effect)?;
-    apply_in_tx(&mut tx, &asked, Decision { by: Some(operator), at: now }).await?;
-    record(&mut tx, &asked, (operator, "operator"), "correction.approve", now).await?;
+    if rekey.is_some() && asked.agreed_by.is_none() {
+        corrections::agree_in_tx(&mut tx, id, operator, now).await?;
+        record(&mut tx, &asked, (operator, "operator"), "correction.agree", now).await?;
+    } else {
+        apply_in_tx(&mut tx, &asked, rekey.as_ref(), Decision { by: Some(operator), at: now }).await?;
+        record(&mut tx, &asked, (operator, "operator"), "correction.approve", now).await?;
+    }
     let kept = corrections::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
     tx.commit().await?;
     app.wake.work();
@@ -220,15 +290,17 @@ pub async fn refuse(app: &App, operator: ClientId, id: CaseId) -> Result<Correct
     if !corrections::refuse_in_tx(&mut tx, id, Decision { by: Some(operator), at: now }).await? {
         return Err(Error::conflict("conflict", "the correction was decided at the same moment"));
     }
+    stored::forget_person_in_tx(&mut tx, id).await?;
     record(&mut tx, &asked, (operator, "operator"), "correction.refuse", now).await?;
     let kept = corrections::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
     tx.commit().await?;
     Ok(kept)
 }
 
-/// The correction itself when it was decided so before.
+/// The correction itself when it was decided so before, or when the operator has agreed to it and another one has to.
 fn settled(asked: &Correction, operator: ClientId, decision: &str) -> Result<Option<Correction>> {
-    if asked.state == decision {
+    let agreed = decision == "applied" && asked.state == "requested" && asked.agreed_by == Some(operator);
+    if asked.state == decision || (agreed && asked.requested_by != operator) {
         return Ok(Some(asked.clone()));
     }
     if asked.state != "requested" {
@@ -244,18 +316,31 @@ fn settled(asked: &Correction, operator: ClientId, decision: &str) -> Result<Opt
 }
 
 /// New versions in the journal, and the account as it follows from them. The caller holds the contributor's lane.
-async fn apply_in_tx(tx: &mut PgConnection, correction: &Correction, decision: Decision) -> Result<()> {
-    let publication_no = journal::next_publication(&mut *tx).await?;
+async fn apply_in_tx(
+    tx: &mut PgConnection,
+    correction: &Correction,
+    rekey: Option<&Rekey>,
+    decision: Decision,
+) -> Result<()> {
+    let (publication_no, batches) = match rekey {
+        Some(rekey) => rekeys::apply_in_tx(tx, correction, rekey, decision).await?,
+        None => {
+            let publication_no = journal::next_publication(&mut *tx).await?;
+            let batches =
+                corrections::enter_versions_in_tx(tx, correction, publication_no, decision.at).await?;
+            (publication_no, batches)
+        }
+    };
     if !corrections::set_applied_in_tx(tx, correction.correction_id, publication_no, decision).await? {
         return Err(Error::conflict("conflict", "the correction was decided at the same moment"));
     }
     let id = correction.correction_id.to_string();
-    for batch in corrections::enter_versions_in_tx(tx, correction, publication_no, decision.at).await? {
+    for batch in batches {
         let corrected = batch.to_string();
         let edge = [("correction", id.as_str(), "corrected_batch", corrected.as_str())];
         lineage::insert_edges(tx, correction.contributor_id, batch, &edge, decision.at).await?;
     }
-    if correction.kind != "CHANGE" {
+    if correction.kind.starts_with("DELETE") {
         corrections::bury_in_tx(tx, correction, decision.at).await?;
     }
     journal::touch_accounts_in_tx(tx, &[correction.account_ref.as_str()]).await?;
@@ -267,7 +352,7 @@ async fn record(
     correction: &Correction,
     (client, actor): (ClientId, &str),
     action: &str,
-    at: chrono::DateTime<chrono::Utc>,
+    at: DateTime<Utc>,
 ) -> Result<()> {
     let id = correction.correction_id.to_string();
     let entry = Entry {

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::combiner::{Combiner, Limits};
@@ -14,10 +14,11 @@ use crate::clock::Clock;
 use crate::db;
 use crate::db::accounts::{self, Found};
 use crate::db::footprints::{self, Footprint};
+use crate::domain::dates;
 use crate::domain::profile::inquiry::{Consent, InquiryType, Purpose};
-use crate::domain::profile::{ATTRIBUTE_SET_VERSION, Profile, attributes};
+use crate::domain::profile::{APPLICATION_DAYS, ATTRIBUTE_SET_VERSION, Profile, attributes};
 use crate::error::{Error, Result};
-use crate::ids::{ClientId, QueryId, SubjectId};
+use crate::ids::{ClientId, QueryId};
 use crate::privacy::Token;
 
 /// Two batches at once: one waits for its commit while the other is read and computed. More would make smaller
@@ -87,7 +88,8 @@ pub async fn answer_all(pool: &PgPool, clock: &Clock, questions: Vec<Question>) 
         let mut connection = pool.acquire().await?;
         let known_at = clock.now();
         let tokens: Vec<Token> = questions.iter().map(|question| question.subject).collect();
-        let found = accounts::find_for_tokens(&mut *connection, &tokens).await?;
+        let found =
+            accounts::find_for_tokens(&mut *connection, &tokens, applied_since(&questions, known_at)).await?;
         let prepared: Vec<_> =
             questions.into_iter().map(|question| prepare(question, &found, known_at, clock.now())).collect();
         Ok::<_, Error>((connection, prepared))
@@ -101,6 +103,13 @@ pub async fn answer_all(pool: &PgPool, clock: &Clock, questions: Vec<Question>) 
     }
 }
 
+/// The first instant whose applications any of the questions looks at.
+fn applied_since(questions: &[Question], now: DateTime<Utc>) -> DateTime<Utc> {
+    let earliest = questions.iter().map(|question| question.as_of).min();
+    let first = earliest.and_then(|day| day.checked_sub_days(Days::new(APPLICATION_DAYS as u64 - 1)));
+    first.map_or(now, dates::start_of)
+}
+
 type Prepared = Result<(Answer, Footprint)>;
 
 /// The answer to one question, and the footprint that must be durable before it may leave.
@@ -110,16 +119,19 @@ fn prepare(
     known_at: DateTime<Utc>,
     answered_at: DateTime<Utc>,
 ) -> Prepared {
-    let (subject_id, accounts): (Option<SubjectId>, _) = match found.get(&question.subject) {
-        None => (None, [].as_slice()),
-        Some(Ok(subject)) => (Some(subject.subject_id), subject.accounts.as_slice()),
+    let subject = match found.get(&question.subject) {
+        None => None,
+        Some(Ok(subject)) => Some(subject),
         Some(Err(error)) => return Err(copy_of_own(error)),
     };
-    let profile = attributes(accounts, question.as_of);
+    let profile = match subject {
+        Some(subject) => attributes(&subject.accounts, &subject.applications, question.as_of),
+        None => attributes(&[], &[], question.as_of),
+    };
     let footprint = Footprint {
         query_id: question.query_id,
         subject_token: question.subject,
-        subject_id,
+        subject_id: subject.map(|subject| subject.subject_id),
         client_id: question.client_id,
         end_user: question.end_user,
         purpose: question.purpose.as_str(),

@@ -25,6 +25,7 @@
 
 pub mod accept;
 pub mod corrections;
+pub mod curate;
 pub mod decode;
 pub mod erasure;
 pub mod fixes;
@@ -35,8 +36,10 @@ pub mod obligations;
 pub mod pack;
 pub mod parking;
 pub mod recall;
+pub mod reconcile;
 pub mod refine;
 pub mod rehearsals;
+pub mod rekeys;
 pub mod replay;
 pub mod schedules;
 pub mod shadows;

@@ -16,12 +16,14 @@ use chrono::TimeDelta;
 use etrplus::clock::Clock;
 use etrplus::domain::contract::Terms;
 use etrplus::jobs::runner;
+use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, BATCHES as BATCHES_TABLE};
 use etrplus::pipeline::sweep;
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::support::fleet::{Fleet, Process, period_end, until};
+use crate::support::lake;
 use crate::support::records::{account_with, ndjson};
 use crate::support::wire::{Acknowledged, WireClient};
 
@@ -133,6 +135,12 @@ fn addresses(servers: &[&Process]) -> Vec<SocketAddr> {
     servers.iter().filter_map(|server| server.listen).collect()
 }
 
+/// All the way into the lake, without waiting for company.
+async fn fleet(settings: &[(&str, &str)]) -> Fleet {
+    let lake = [("ETR_LAKE_CATALOG", "sql"), ("ETR_LAKE_COMMIT_SECONDS", "0")];
+    Fleet::start(&[settings, &lake[..]].concat()).await
+}
+
 async fn until_ready(servers: &[SocketAddr]) {
     let anybody = WireClient::new(servers, "nobody", "nothing");
     for server in servers {
@@ -146,7 +154,7 @@ async fn until_ready(servers: &[SocketAddr]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_and_workers_are_killed_and_nothing_acknowledged_is_lost_or_doubled() {
     let seed = Chance::seed();
-    let fleet = Fleet::start(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
+    let fleet = fleet(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
     let mut processes = [fleet.serve(), fleet.serve(), fleet.work(), fleet.work()];
     let servers = addresses(&processes.iter().collect::<Vec<_>>());
     until_ready(&servers).await;
@@ -188,7 +196,9 @@ async fn until_drained(fleet: &Fleet) {
         sweep::abandoned_uploads(&fleet.app).await.unwrap();
         let waiting: i64 = sqlx::query_scalar(
             "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued')
-                  + (SELECT count(*) FROM batches WHERE state IN ('receiving', 'received', 'validating'))",
+                  + (SELECT count(*) FROM batches WHERE state IN ('receiving', 'received', 'validating', 'published'))
+                  + (SELECT count(*) FROM lake_entries e LEFT JOIN lake_commits c USING (commit_id)
+                     WHERE c.state IS DISTINCT FROM 'landed')",
         )
         .fetch_one(&fleet.pool)
         .await
@@ -240,12 +250,35 @@ async fn assert_everything_is_there_once(fleet: &Fleet, sent: &[Sent]) {
     let unknown: Vec<&&str> = stored.keys().filter(|id| !acknowledged.contains(**id)).collect();
     assert!(unknown.is_empty(), "batches that nobody was told of: {unknown:?}");
     assert_accounts(&fleet.pool, sent).await;
+    assert_lake(fleet, &rows).await;
+}
+
+/// The lake has each accepted row of each batch, and each once, however many committers died on it.
+async fn assert_lake(fleet: &Fleet, batches: &[BatchRow]) {
+    let records = |batch: &BatchRow| {
+        (1..=batch.accepted_records).map(|n| (batch.batch_id.clone(), n)).collect::<Vec<_>>()
+    };
+    let mut expected: Vec<(String, i64)> = batches.iter().flat_map(records).collect();
+    expected.sort();
+    let landed = lake::keys(&lake::rows(&fleet.app, &ACCOUNT_SNAPSHOTS).await);
+    assert!(landed == expected, "{} rows landed, {} were accepted", landed.len(), expected.len());
+    let mut told: Vec<String> =
+        lake::rows(&fleet.app, &BATCHES_TABLE).await.iter().map(|row| row["batch_id"].clone()).collect();
+    told.sort();
+    assert!(told.iter().eq(batches.iter().map(|batch| &batch.batch_id).collect::<BTreeSet<_>>()), "{told:?}");
+    let (commits, given_up): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state = 'landed'), count(*) FILTER (WHERE state = 'abandoned') FROM lake_commits",
+    )
+    .fetch_one(&fleet.pool)
+    .await
+    .unwrap();
+    eprintln!("{commits} commits landed in the lake, {given_up} were given up");
 }
 
 fn assert_acknowledged(row: &BatchRow, load: &Load, answer: &Acknowledged) {
     let id = &row.batch_id;
     let sha256 = hex::encode(digest(&SHA256, &load.body));
-    assert_eq!(row.state, "published", "{id}");
+    assert_eq!(row.state, "curated", "{id}");
     assert_eq!(
         (row.sha256.as_str(), row.received_bytes as usize),
         (sha256.as_str(), load.body.len()),
@@ -256,7 +289,7 @@ fn assert_acknowledged(row: &BatchRow, load: &Load, answer: &Acknowledged) {
     let records = load.accounts.len() as i64;
     assert_eq!((row.received_records, row.accepted_records, row.conserved), (records, records, true), "{id}");
     // One way, walked once, however many workers died on it.
-    assert_eq!(row.steps, ["received", "validating", "accepted", "published"], "{id}");
+    assert_eq!(row.steps, ["received", "validating", "accepted", "published", "curated"], "{id}");
     assert_eq!((row.receptions, row.jobs_done), (1, 1), "{id}");
 }
 
@@ -318,7 +351,7 @@ async fn assert_people(pool: &PgPool, sent: &[Sent]) {
 /// A worker sleeps through its lease in the middle of a batch; another takes over; the sleeper wakes up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_slept_through_its_lease_changes_nothing() {
-    let fleet = Fleet::start(&[("ETR_LEASE_SECONDS", "2"), ("ETR_WORKERS", "1")]).await;
+    let fleet = fleet(&[("ETR_LEASE_SECONDS", "2"), ("ETR_WORKERS", "1")]).await;
     let server = fleet.serve();
     let servers = addresses(&[&server]);
     until_ready(&servers).await;
@@ -371,7 +404,7 @@ async fn a_worker_that_slept_through_its_lease_changes_nothing() {
 /// The fence itself: a worker whose lane was taken reaches transaction C and may not commit it.
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_c_fails_when_somebody_else_has_the_lane() {
-    let fleet = Fleet::start(&[]).await;
+    let fleet = fleet(&[]).await;
     let server = fleet.serve();
     let servers = addresses(&[&server]);
     until_ready(&servers).await;
@@ -442,7 +475,7 @@ async fn state(pool: &PgPool) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_under_load_finishes_requests_and_loses_nothing() {
     let seed = Chance::seed();
-    let fleet = Fleet::start(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
+    let fleet = fleet(&[("ETR_LEASE_SECONDS", "2"), ("ETR_UPLOAD_LEASE_SECONDS", "2")]).await;
     let (first, second, worker) = (fleet.serve(), fleet.serve(), fleet.work());
     let servers = addresses(&[&first, &second]);
     until_ready(&servers).await;

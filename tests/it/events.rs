@@ -114,6 +114,15 @@ async fn events_move_an_account_until_its_next_snapshot() {
     assert_eq!(owed(&engine, 2, "2026-11-16").await, (50_000, 0, 1));
     assert_eq!(owed(&engine, 2, "2026-11-14").await, (60_000, 5_000, 1));
     assert_eq!(owed(&engine, 3, "2026-11-21").await.2, 0, "a settled account is not open");
+    let late = engine.ask(&nric(2), "2026-11-24").await.expect(200).json();
+    let told =
+        ["worst_dpd_3m", "on_time_ratio_12m_num", "on_time_ratio_12m_den", "first_payment_default_12m"]
+            .map(|name| late["attributes"][name]["value"].as_i64());
+    assert_eq!(
+        told,
+        [35, 0, 1, 0].map(Some),
+        "due on 11 October, paid on 15 November: one instalment of many"
+    );
 
     // The next snapshot has seen what happened until its day: only what is later is added to it.
     let november = json!({"as_of_date": "2026-11-16", "outstanding": 50_000});

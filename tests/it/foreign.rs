@@ -112,6 +112,8 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
             (recall_id, contributor_id, batch_id, state, reason, requested_by, requested_at)
          SELECT gen_random_uuid(), contributor_id, batch_id, 'requested', 'a wrong book', client_id, now()
          FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.land */ INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
+         VALUES ('silver.account_snapshots', $1, gen_random_uuid(), 1, 1, now())",
         "/* test.pin */ INSERT INTO contract_pins (contributor_id, dataset, version, pinned_by, pinned_at)
          VALUES ($1, 'account_snapshot', 1, 'cli:one', now())",
         "/* test.apply */ INSERT INTO applications
@@ -143,10 +145,18 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
             (contributor_id, case_id, deleted_at, as_of_from, as_of_to, kind, account_ref)
          SELECT contributor_id, correction_id, now(), as_of_from, as_of_to, kind, account_ref
          FROM corrections WHERE contributor_id = $1",
+        "/* test.rekey */ INSERT INTO rekeys (correction_id, contributor_id, from_subject, to_subject, as_of_from, as_of_to,
+            holder_role, id_type, subject_type, account_ref, token)
+         SELECT correction_id, contributor_id, gen_random_uuid(), gen_random_uuid(), as_of_from, as_of_to, 0, 0, 0,
+            account_ref, decode(repeat('03', 17), 'hex')
+         FROM corrections WHERE contributor_id = $1",
         "/* test.shadow */ INSERT INTO shadows
             (shadow_id, contributor_id, batch_id, state, requested_by, requested_at)
          SELECT gen_random_uuid(), contributor_id, batch_id, 'queued', client_id, now()
          FROM batches WHERE contributor_id = $1 LIMIT 1",
+        "/* test.reconcile */ INSERT INTO reconciliations (reconciliation_id, contributor_id, asked_by, started_at,
+            finished_at, whole, checks, differences, examples)
+         VALUES (gen_random_uuid(), $1, 'schedule', now(), now(), false, '[]', 0, '[]')",
         "/* test.delist */ INSERT INTO delistings
             (contributor_id, account_ref, delisted_on, delisted_at, breached, client_id)
          SELECT contributor_id, 'A-1', '2026-11-02', now(), false, client_id
@@ -167,7 +177,16 @@ async fn row_level_security_alone_holds_the_line() {
     let (ours, theirs) = two_books(&eyes).await;
     let tables = tables_of_contributors(&eyes).await;
     // Credentials and lanes are the system's; a contributor's session sees not even its own.
-    let hidden = ["clients", "identity_reviews", "lanes", "recalls", "reporting_cadences", "shadows"];
+    let hidden = [
+        "clients",
+        "identity_reviews",
+        "lanes",
+        "recalls",
+        "reconciliations",
+        "rekeys",
+        "reporting_cadences",
+        "shadows",
+    ];
     for table in &tables {
         let mut system = eyes.database.pool.acquire().await.unwrap();
         let all = owners(&mut system, format!("SELECT contributor_id FROM {table}")).await.unwrap();

@@ -23,6 +23,11 @@ fn clock() -> Clock {
     Clock::fixed(NOW.parse().unwrap())
 }
 
+/// From when on applications are looked at.
+fn since() -> DateTime<Utc> {
+    "2026-04-01T16:00:00Z".parse().unwrap()
+}
+
 /// A token of nobody: these tests have no identifiers and no keys.
 fn token(n: u128) -> Token {
     let mut bytes = [0; 17];
@@ -108,7 +113,8 @@ async fn a_lookup_tells_what_is_known_and_leaves_a_footprint() {
     insert_account(pool, base + 1, "plan-2").await;
     insert_subject(pool, base + 2).await; // known, without accounts
 
-    let found = find_for_tokens(pool, &[token(base + 1), token(base + 2), token(base + 3)]).await.unwrap();
+    let found =
+        find_for_tokens(pool, &[token(base + 1), token(base + 2), token(base + 3)], since()).await.unwrap();
     assert_eq!(found.len(), 2, "nobody is known by the third");
     let subject = found[&token(base + 1)].as_ref().unwrap();
     assert_eq!(subject.accounts.len(), 2);
@@ -223,7 +229,7 @@ async fn people_are_visible_to_the_system_alone() {
         .execute(&mut *tenant)
         .await
         .unwrap();
-    assert!(find_for_tokens(&mut *tenant, &[token(base + 1)]).await.unwrap().is_empty());
+    assert!(find_for_tokens(&mut *tenant, &[token(base + 1)], since()).await.unwrap().is_empty());
     let foreign: i64 = sqlx::query_scalar("/* test.accounts */ SELECT count(*) FROM accounts")
         .fetch_one(&mut *tenant)
         .await

@@ -96,6 +96,18 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_125_000_640,
         "65d25b6ce8732ddccf395970caf04a8e2a5f78efbc8baebb953ce4d86b8afef4442363ab729fe73f182b160dc922067e",
     ),
+    (
+        20_261_126_000_100,
+        "c7b9e750c861997fe0a4278defa23e703540b8dcab9d1c3fdf638475f57f3d0ac3ca53422c45ee9293df82a58fdd7f73",
+    ),
+    (
+        20_261_126_000_300,
+        "43e214fa5127f22bee3d4c4d09483a2597573fb9a97dc1e1a055faa0844996244d1d7e662944633fba33768d510773eb",
+    ),
+    (
+        20_261_126_000_600,
+        "c6e7c39e92b7ff103a9201a42b7eee5eff1e59629048bd0b1973a60829140df0664f85f7720f602b787cdaafe571804d",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

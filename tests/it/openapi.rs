@@ -222,7 +222,7 @@ impl Example {
             return 202;
         }
         // A first request makes something; a second one finds it.
-        if ["request_recall", "create_correction"].contains(&self.operation_id.as_str()) {
+        if ["request_recall", "create_correction", "request_rekey"].contains(&self.operation_id.as_str()) {
             return 201;
         }
         self.promised

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use etrplus::clock::Clock;
-use etrplus::config::Config;
+use etrplus::config::{Config, LakeCatalog};
 use etrplus::domain::contract::Terms;
 use etrplus::embedded::postgres::Postgres;
 use serde_json::json;
@@ -34,6 +34,8 @@ impl House {
         let change = |config: &mut Config| {
             config.database_url = database_url.into();
             config.s3.endpoint = Some(endpoint);
+            // What is told here ends with publication.
+            config.lake.catalog = LakeCatalog::Off;
         };
         let eyes = TestApp::start_on(database, change).await;
         let (bank, risk_engine) =

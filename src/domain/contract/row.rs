@@ -51,6 +51,8 @@ impl<'a> Cell<'a> {
 pub struct Row<'a> {
     cells: [Cell<'a>; Field::COUNT],
     sent: FieldSet,
+    /// Fields with something in their cell.
+    present: FieldSet,
     imputed: FieldSet,
     notation: Notation,
     contract: &'static Contract,
@@ -70,6 +72,7 @@ impl<'a> Row<'a> {
         Row {
             cells: [const { Cell::Absent }; Field::COUNT],
             sent: FieldSet::EMPTY,
+            present: FieldSet::EMPTY,
             imputed: FieldSet::EMPTY,
             notation,
             contract,
@@ -80,7 +83,8 @@ impl<'a> Row<'a> {
     #[inline]
     pub fn put(&mut self, field: Field, cell: Cell<'a>) -> bool {
         let first = self.sent.insert(field);
-        if first {
+        if first && !matches!(cell, Cell::Absent) {
+            self.present.insert(field);
             self.cells[field as usize] = cell;
         }
         first
@@ -91,6 +95,7 @@ impl<'a> Row<'a> {
         let place = &mut self.cells[field as usize];
         if *place == Cell::Absent {
             *place = constant.borrowed();
+            self.present.insert(field);
             self.imputed.insert(field);
         }
     }
@@ -109,6 +114,12 @@ impl<'a> Row<'a> {
     /// The fields that the line names, blank ones included.
     pub fn sent(&self) -> FieldSet {
         self.sent
+    }
+
+    /// The fields that have a value, sent or imputed.
+    #[inline]
+    pub fn present(&self) -> FieldSet {
+        self.present
     }
 
     /// The contract that the row is written to.

@@ -42,7 +42,11 @@ const DUMMY: IdentityFault = IdentityFault::new(Code::I005, "a number made up to
 
 /// Spaces, hyphens and asterisks do not count.
 pub(super) fn normalise(raw: &str) -> Result<Compact, IdentityFault> {
-    let text = Compact::strip(raw, b" -*").ok_or(NOT_TWELVE_DIGITS)?;
+    // Nearly always they are written plainly.
+    let text = match Compact::of_digits(raw.as_bytes()) {
+        Some(plain) => plain,
+        None => Compact::strip(raw, b" -*").ok_or(NOT_TWELVE_DIGITS)?,
+    };
     let digits: &[u8; 12] = text.as_bytes().try_into().map_err(|_| NOT_TWELVE_DIGITS)?;
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(NOT_TWELVE_DIGITS);
@@ -50,9 +54,7 @@ pub(super) fn normalise(raw: &str) -> Result<Compact, IdentityFault> {
     if is_dummy(digits) {
         return Err(DUMMY);
     }
-    // Leap years fall alike in all centuries but for the years 00, of which 2000 is leap: whatever is a date in
-    // some century is one in ours.
-    if date_in(2000, digits).is_none() {
+    if !is_date_in_some_century(digits) {
         return Err(IMPOSSIBLE_DATE);
     }
     if ASSIGNED_PLACE_CODES >> number(&digits[6..8]) & 1 == 0 {
@@ -74,6 +76,19 @@ fn number(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
 }
 
+/// Leap years fall alike in all centuries but for the years 00, of which 2000 is leap: whatever is a date in some
+/// century is one in ours.
+fn is_date_in_some_century(digits: &[u8; 12]) -> bool {
+    let days = match number(&digits[2..4]) {
+        2 if number(&digits[..2]).is_multiple_of(4) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&number(&digits[4..6]))
+}
+
 fn date_in(century: i32, digits: &[u8]) -> Option<NaiveDate> {
     let year = century + number(&digits[..2]) as i32;
     NaiveDate::from_ymd_opt(year, number(&digits[2..4]), number(&digits[4..6]))
@@ -89,10 +104,14 @@ pub fn birth_date(id: &NormalisedId, reference: NaiveDate) -> Option<(NaiveDate,
         return None;
     }
     let digits = id.text.as_bytes();
-    let later = date_in(2000, digits)?;
     let Some(earlier) = date_in(1900, digits) else {
-        return Some((later, false));
+        return date_in(2000, digits).map(|later| (later, false));
     };
+    // Mostly the year tells.
+    if 2000 + number(&digits[..2]) as i32 > reference.year() {
+        return Some((earlier, false));
+    }
+    let later = date_in(2000, digits)?;
     if later > reference {
         return Some((earlier, false));
     }
@@ -118,6 +137,16 @@ mod tests {
         for place in 0..100 {
             let expected = UNASSIGNED.contains(&place).then_some("I003");
             assert_eq!(code(&format!("900101{place:02}5679")), expected, "{place:02}");
+        }
+    }
+
+    #[test]
+    fn a_date_of_some_century_is_one_of_the_calendar() {
+        // Every year, with months and days to beyond their ends.
+        for n in 0..100 * 15 * 34 {
+            let text = format!("{:02}{:02}{:02}145678", n / (15 * 34), n / 34 % 15, n % 34);
+            let digits: &[u8; 12] = text.as_bytes().try_into().unwrap();
+            assert_eq!(is_date_in_some_century(digits), date_in(2000, digits).is_some(), "{text}");
         }
     }
 

@@ -9,11 +9,22 @@ pub fn current_worst_dpd(population: &Population<'_>) -> Outcome {
     number(population.open().map(|seen| seen.now.dpd).max().ok_or(NullReason::NoOpenAccount)?)
 }
 
-/// The worst over all account-months of the window, of open and closed accounts.
+/// The worst over all account-months of the window, of open and closed accounts, and over the instalments that were paid
+/// in it: what was paid before the end of the month no report shows.
 pub fn worst_dpd(population: &Population<'_>, months: i32) -> Outcome {
     population.require_window(months)?;
-    let in_window = population.seen.iter().flat_map(|seen| seen.window(population, months));
-    number(in_window.map(|month| month.dpd).max().ok_or(NullReason::InsufficientHistory)?)
+    let mut worst = None;
+    for seen in &population.seen {
+        seen.require_instalments(population, months)?;
+        let reported = seen.window(population, months).map(|month| month.dpd).max();
+        let paid = seen
+            .due_by(population.as_of)
+            .filter(|due| population.within_months(due.reached, months))
+            .map(|due| due.days_late)
+            .max();
+        worst = worst.max(reported).max(paid);
+    }
+    number(worst.ok_or(NullReason::InsufficientHistory)?)
 }
 
 /// Distinct accounts that were at least so late in any month of twelve.
@@ -61,7 +72,7 @@ pub fn dpd_trend(population: &Population<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{account, day, value, value_at, with_dpds};
+    use super::super::fixtures::{account, day, paying, value, value_at, with_dpds};
     use super::*;
     use crate::domain::contract::AccountStatus;
 
@@ -74,6 +85,18 @@ mod tests {
         assert_eq!(value(&accounts, "worst_dpd_6m"), Ok(10));
         assert_eq!(value(&accounts, "worst_dpd_12m"), Ok(35));
         assert_eq!(value(&accounts, "worst_dpd_24m"), Ok(35));
+    }
+
+    #[test]
+    fn what_was_late_between_two_reports_is_not_lost() {
+        let account =
+            paying(with_dpds(account("a"), "0 0 0 0 0 0"), "2026-05-05:12 2026-02-20:19 2026-06-28:9");
+        let worst = |as_of, name| value_at(std::slice::from_ref(&account), as_of, name);
+        assert_eq!(worst("2026-06-30", "worst_dpd_3m"), Ok(12));
+        assert_eq!(worst("2026-06-30", "worst_dpd_6m"), Ok(19));
+        assert_eq!(worst("2026-05-09", "worst_dpd_3m"), Ok(19), "paid on 11 March, within three months");
+        assert_eq!(worst("2026-07-07", "worst_dpd_3m"), Ok(12));
+        assert_eq!(value(&[account], "current_worst_dpd"), Ok(0), "what is paid is not late any more");
     }
 
     #[test]

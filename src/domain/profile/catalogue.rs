@@ -3,11 +3,12 @@
 //!
 //! Words used: *open* is ACTIVE, or WRITTEN_OFF with something outstanding. *BNPL* is BNPL_PLAN and BNPL_LINE.
 //! A window of n months is the calendar month of as_of and the n-1 before it, by reporting month. A window of
-//! n days is the n days that end with as_of. Ratios are rounded down, so that 10 000 bps means all.
+//! n days is the n days that end with as_of. *Told by payments* are instalments whose payments were sent as events with
+//! their due date; one that was due by as_of and paid later counts as late as it was at as_of. Ratios are rounded down, so that 10 000 bps means all.
 
 use super::population::Population;
 use super::{Attribute, NullReason, Unit, Value};
-use super::{arrears, conduct, depth, exposure, outcome, velocity};
+use super::{arrears, conduct, depth, exposure, instalments, outcome, velocity};
 
 /// A value, or why there is none.
 pub type Outcome = Result<Value, NullReason>;
@@ -63,28 +64,33 @@ pub const ATTRIBUTES: &[Definition] = &[
 
     // Arrears: how late, how often, how recently.
     of("current_worst_dpd", Days, arrears::current_worst_dpd, "largest dpd over open accounts"),
-    of("worst_dpd_3m", Days, |p| arrears::worst_dpd(p, 3), "largest dpd over account-months in 3 months"),
-    of("worst_dpd_6m", Days, |p| arrears::worst_dpd(p, 6), "largest dpd over account-months in 6 months"),
-    of("worst_dpd_12m", Days, |p| arrears::worst_dpd(p, 12), "largest dpd over account-months in 12 months"),
-    of("worst_dpd_24m", Days, |p| arrears::worst_dpd(p, 24), "largest dpd over account-months in 24 months"),
+    of("worst_dpd_3m", Days, |p| arrears::worst_dpd(p, 3), "largest dpd over account-months, and days late of instalments told by payments, in 3 months; an instalment counts in the month of its payment, one not yet paid at as_of in that month"),
+    of("worst_dpd_6m", Days, |p| arrears::worst_dpd(p, 6), "as worst_dpd_3m, 6 months"),
+    of("worst_dpd_12m", Days, |p| arrears::worst_dpd(p, 12), "as worst_dpd_3m, 12 months"),
+    of("worst_dpd_24m", Days, |p| arrears::worst_dpd(p, 24), "as worst_dpd_3m, 24 months"),
     of("cnt_30p_12m", Count, |p| arrears::accounts_at_least(p, 30), "accounts with any month of dpd 30 or more in 12 months"),
     of("cnt_60p_12m", Count, |p| arrears::accounts_at_least(p, 60), "accounts with any month of dpd 60 or more in 12 months"),
     of("cnt_90p_12m", Count, |p| arrears::accounts_at_least(p, 90), "accounts with any month of dpd 90 or more in 12 months"),
+    of("first_payment_default_12m", Count, instalments::first_payment_defaults, "INSTALMENT accounts opened in 12 months whose first instalment was 30 days or more late, by a report or by its payment: one due within a payment period of opened_date (7, 14, 16, 31 or 92 days by payment_frequency, 31 when none is given, any for ONE_OFF), or any while instalments_paid is 0"),
     of("months_since_last_dpd1", Months, |p| arrears::months_since(p, 1), "calendar months since the last month with dpd 1 or more, in 24 months; NO_RECORD when there is none"),
     of("months_since_last_dpd30", Months, |p| arrears::months_since(p, 30), "calendar months since the last month with dpd 30 or more, in 24 months; NO_RECORD when there is none"),
     of("overdue_trend_3m", Sen, arrears::overdue_trend, "total_overdue now less total_overdue at the end of the month three before"),
     of("dpd_trend_3m", Days, arrears::dpd_trend, "current_worst_dpd now less the same at the end of the month three before; nothing open counts 0"),
 
     // Conduct: paid as agreed. An account-month is observed while the account runs, up to the month it closes.
-    of("on_time_ratio_12m", Bps, conduct::on_time_ratio, "account-months on time (dpd 0, not written off) over account-months observed, in 12 months"),
-    of("on_time_ratio_12m_num", Count, conduct::on_time_months, "numerator of on_time_ratio_12m"),
-    of("on_time_ratio_12m_den", Count, conduct::observed_months, "denominator of on_time_ratio_12m"),
+    of("on_time_ratio_12m", Bps, conduct::on_time_ratio, "what was due in 12 months and paid on time over what was due: of an account with instalments told by payments each of these, on time when paid by its due date, and one more, not on time, while the account is open and late; of any other account each account-month observed, on time with dpd 0 and not written off"),
+    of("on_time_ratio_12m_num", Count, conduct::on_time_num, "numerator of on_time_ratio_12m"),
+    of("on_time_ratio_12m_den", Count, conduct::on_time_den, "denominator of on_time_ratio_12m"),
     of("months_no_arrears_12m", Count, conduct::months_no_arrears, "calendar months of 12 in which every observed account was on time"),
     of("months_no_arrears_12m_den", Count, conduct::months_observed, "calendar months of 12 in which any account was observed"),
-    of("telco_util_on_time_12m", Bps, conduct::telco_utility_on_time, "on_time_ratio_12m of TELCO and UTILITY accounts"),
-    of("rental_on_time_12m", Bps, conduct::rental_on_time, "on_time_ratio_12m of RENTAL accounts"),
+    of("telco_util_on_time_12m", Bps, conduct::telco_utility_on_time, "account-months on time (dpd 0, not written off) over account-months observed, in 12 months, of TELCO and UTILITY accounts"),
+    of("rental_on_time_12m", Bps, conduct::rental_on_time, "as telco_util_on_time_12m, RENTAL accounts"),
 
-    // Velocity: how fast new credit is taken.
+    // Velocity: how fast new credit is asked for and taken.
+    always("applications_7d", Count, |p| velocity::applications(p, 7), "applications in 7 days as PRIMARY or JOINT applicant, whatever was decided but for WITHDRAWN; several with one contributor on one day count once"),
+    always("applications_30d", Count, |p| velocity::applications(p, 30), "as applications_7d, 30 days"),
+    always("applications_90d", Count, |p| velocity::applications(p, velocity::APPLICATION_DAYS), "as applications_7d, 90 days"),
+    always("applied_contributors_30d", Count, velocity::applied_contributors_30d, "distinct contributors of those in 30 days"),
     of("opened_30d", Count, |p| velocity::opened(p, 30), "accounts opened in 30 days"),
     of("opened_90d", Count, |p| velocity::opened(p, 90), "accounts opened in 90 days"),
     of("opened_180d", Count, |p| velocity::opened(p, 180), "accounts opened in 180 days"),

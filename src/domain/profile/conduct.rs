@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::NullReason;
 use super::catalogue::Outcome;
-use super::population::{Population, bps, number};
+use super::population::{Population, Seen, bps, number};
 use crate::domain::contract::ProductType;
 use crate::domain::history::Month;
 
@@ -24,25 +24,79 @@ fn any(_: ProductType) -> bool {
     true
 }
 
-fn ratio(population: &Population<'_>, kind: fn(ProductType) -> bool) -> Outcome {
+/// What was due in the window, and how much of it was paid on time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Conduct {
+    due: usize,
+    on_time: usize,
+}
+
+impl Conduct {
+    fn add(&mut self, on_time: bool) {
+        self.due += 1;
+        self.on_time += usize::from(on_time);
+    }
+
+    fn ratio(self) -> Outcome {
+        number(bps(self.on_time as i128, self.due as i128).ok_or(NullReason::InsufficientHistory)?)
+    }
+}
+
+/// By account-months alone.
+fn by_months(population: &Population<'_>, kind: fn(ProductType) -> bool) -> Result<Conduct, NullReason> {
     population.require_window(WINDOW)?;
-    let months = observed(population, kind);
-    let on_time = months.iter().filter(|month| month.is_on_time()).count();
-    number(bps(on_time as i128, months.len() as i128).ok_or(NullReason::InsufficientHistory)?)
+    let mut conduct = Conduct::default();
+    observed(population, kind).into_iter().for_each(|month| conduct.add(month.is_on_time()));
+    Ok(conduct)
+}
+
+/// By the instalments of an account, where payments tell of any in the window. What is late now was due as well, and no
+/// payment tells of it.
+fn by_instalments(seen: &Seen<'_>, population: &Population<'_>) -> Result<Option<Conduct>, NullReason> {
+    seen.require_instalments(population, WINDOW)?;
+    let mut conduct = Conduct::default();
+    for due in seen.due_by(population.as_of).filter(|due| population.within_months(due.on, WINDOW)) {
+        conduct.add(due.days_late == 0);
+    }
+    if conduct.due == 0 {
+        return Ok(None);
+    }
+    let is_late = seen.now.is_open() && !seen.now.is_on_time();
+    if is_late && population.within_months(seen.now.as_of_date, WINDOW) {
+        conduct.add(false);
+    }
+    Ok(Some(conduct))
+}
+
+/// Instalments where payments tell of them, account-months where not.
+fn on_time(population: &Population<'_>) -> Result<Conduct, NullReason> {
+    population.require_window(WINDOW)?;
+    let mut all = Conduct::default();
+    for seen in &population.seen {
+        match by_instalments(seen, population)? {
+            Some(conduct) => {
+                all.due += conduct.due;
+                all.on_time += conduct.on_time;
+            }
+            None => seen
+                .window(population, WINDOW)
+                .filter(|month| seen.is_observed(month))
+                .for_each(|month| all.add(month.is_on_time())),
+        }
+    }
+    Ok(all)
 }
 
 pub fn on_time_ratio(population: &Population<'_>) -> Outcome {
-    ratio(population, any)
+    on_time(population)?.ratio()
 }
 
-pub fn on_time_months(population: &Population<'_>) -> Outcome {
-    population.require_window(WINDOW)?;
-    number(observed(population, any).into_iter().filter(|month| month.is_on_time()).count())
+pub fn on_time_num(population: &Population<'_>) -> Outcome {
+    number(on_time(population)?.on_time)
 }
 
-pub fn observed_months(population: &Population<'_>) -> Outcome {
-    population.require_window(WINDOW)?;
-    number(observed(population, any).len())
+pub fn on_time_den(population: &Population<'_>) -> Outcome {
+    number(on_time(population)?.due)
 }
 
 /// Calendar months, each with whether all that was observed in it was on time.
@@ -66,7 +120,7 @@ pub fn months_observed(population: &Population<'_>) -> Outcome {
 /// Of a product family: without any such account there is no record to speak of.
 fn family_ratio(population: &Population<'_>, kind: fn(ProductType) -> bool) -> Outcome {
     match population.seen.iter().any(|seen| kind(seen.account.product_type)) {
-        true => ratio(population, kind),
+        true => by_months(population, kind)?.ratio(),
         false => Err(NullReason::NoRecord),
     }
 }
@@ -84,7 +138,7 @@ pub fn rental_on_time(population: &Population<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{account, day, value, with_dpds};
+    use super::super::fixtures::{account, day, paying, value, value_at, with_dpds};
     use super::*;
     use crate::domain::contract::AccountStatus;
     use crate::domain::history::Account;
@@ -98,6 +152,38 @@ mod tests {
         assert_eq!(value(&accounts, "on_time_ratio_12m"), Ok(6_666), "two thirds, rounded down");
         assert_eq!(value(&accounts, "months_no_arrears_12m"), Ok(2), "June and March");
         assert_eq!(value(&accounts, "months_no_arrears_12m_den"), Ok(4));
+    }
+
+    #[test]
+    fn instalments_are_counted_where_payments_tell_of_them() {
+        let told =
+            paying(with_dpds(account("a"), "0 0 0"), "2026-06-05:0 2026-05-05:3 2026-04-05:0 2025-06-30:9");
+        let untold = with_dpds(account("b"), "0 0 5 0");
+        let accounts = [told, untold];
+        assert_eq!(value(&accounts, "on_time_ratio_12m_num"), Ok(2 + 3));
+        assert_eq!(value(&accounts, "on_time_ratio_12m_den"), Ok(3 + 4));
+        assert_eq!(value(&accounts, "months_no_arrears_12m_den"), Ok(4), "months are months");
+        // On 6 May the instalment of the day before was not paid, and that of June is not due.
+        let early = value_at(&accounts[..1], "2026-05-06", "on_time_ratio_12m");
+        assert_eq!(early, Ok(3_333), "April was on time; May and June 2025 were not");
+    }
+
+    #[test]
+    fn what_nobody_paid_was_due_as_well() {
+        let late = paying(with_dpds(account("a"), "25 0 0"), "2026-05-05:0 2026-04-05:0");
+        assert_eq!(value(std::slice::from_ref(&late), "on_time_ratio_12m_den"), Ok(3));
+        assert_eq!(value(std::slice::from_ref(&late), "on_time_ratio_12m"), Ok(6_666));
+        // Events that are told no more are not counted for ever.
+        let silent = paying(late, "2025-01-05:0");
+        assert_eq!(value(&[silent], "on_time_ratio_12m_den"), Ok(3), "three months");
+    }
+
+    #[test]
+    fn instalments_that_are_no_longer_kept_are_not_called_on_time() {
+        let daily: Vec<String> =
+            (0..106).map(|back| format!("{}:0", day("2026-06-30") - chrono::TimeDelta::days(back))).collect();
+        let many = paying(with_dpds(account("a"), "0 0"), &daily.join(" "));
+        assert_eq!(value(&[many], "on_time_ratio_12m"), Err(NullReason::InsufficientHistory));
     }
 
     #[test]

@@ -70,11 +70,11 @@ mod tests {
     use crate::domain::history::Account;
 
     fn hit(accounts: &[Account]) -> HitStatus {
-        attributes(accounts, day(AS_OF)).hit_status
+        attributes(accounts, &[], day(AS_OF)).hit_status
     }
 
     fn is_thin_file(accounts: &[Account]) -> bool {
-        let profile = attributes(accounts, day(AS_OF));
+        let profile = attributes(accounts, &[], day(AS_OF));
         let thin = profile.attributes.iter().find(|attribute| attribute.name == "thin_file").unwrap();
         thin.value == Some(Value::Flag(true))
     }
@@ -100,12 +100,19 @@ mod tests {
 
     #[test]
     fn nobody_known_is_no_hit_and_says_so_everywhere() {
-        let profile = attributes(&[], day(AS_OF));
+        let profile = attributes(&[], &[], day(AS_OF));
         assert_eq!(profile.hit_status, HitStatus::NoHit);
         for attribute in &profile.attributes {
             match attribute.name {
                 "thin_file" => assert_eq!(attribute.value, Some(Value::Flag(true))),
-                "history_months" | "contributors_seen" | "disputed_account_count" | "hidden_item_count" => {
+                "history_months"
+                | "contributors_seen"
+                | "disputed_account_count"
+                | "hidden_item_count"
+                | "applications_7d"
+                | "applications_30d"
+                | "applications_90d"
+                | "applied_contributors_30d" => {
                     assert_eq!(attribute.value, Some(Value::Number(0)), "{}", attribute.name);
                 }
                 name => assert_eq!(attribute.null_reason, Some(NullReason::NoRecord), "{name}"),
@@ -132,7 +139,7 @@ mod tests {
         assert_eq!(value(&both, "worst_dpd_24m"), Ok(0));
         assert_eq!(value(&both, "disputed_account_count"), Ok(1));
         assert_eq!(value(&both, "hidden_item_count"), Ok(1));
-        assert_eq!(attributes(&both, day(AS_OF)).accounts.len(), 1);
+        assert_eq!(attributes(&both, &[], day(AS_OF)).accounts.len(), 1);
 
         let alone = [disputed];
         assert_eq!(hit(&alone), HitStatus::Partial);
@@ -142,8 +149,8 @@ mod tests {
     #[test]
     fn an_account_first_reported_later_is_not_seen() {
         let accounts = [with_dpds(account("a"), "0 0")]; // May and June
-        assert_eq!(attributes(&accounts, day("2026-04-30")).hit_status, HitStatus::NoHit);
-        assert_eq!(attributes(&accounts, day("2026-05-31")).hit_status, HitStatus::Thin);
+        assert_eq!(attributes(&accounts, &[], day("2026-04-30")).hit_status, HitStatus::NoHit);
+        assert_eq!(attributes(&accounts, &[], day("2026-05-31")).hit_status, HitStatus::Thin);
     }
 
     #[test]
@@ -151,6 +158,6 @@ mod tests {
         let at = |n, account| Account { contributor_id: contributor(n), ..account };
         let accounts = [at(1, with_dpds(account("a"), "0")), at(2, with_dpds(account("b"), "0"))];
         assert_eq!(value(&accounts, "contributors_seen"), Ok(2));
-        assert_eq!(attributes(&accounts, day(AS_OF)).contributors_reporting, 2);
+        assert_eq!(attributes(&accounts, &[], day(AS_OF)).contributors_reporting, 2);
     }
 }

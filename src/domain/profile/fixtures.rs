@@ -3,8 +3,9 @@
 use chrono::{Months, NaiveDate};
 use uuid::Uuid;
 
-use super::{NullReason, Value, attributes};
+use super::{NullReason, Profile, Value, attributes};
 use crate::domain::contract::{AccountStatus, HolderRole, PortfolioType, ProductType};
+use crate::domain::events::Instalment;
 use crate::domain::history::{Account, Month};
 use crate::domain::money::Sen;
 use crate::ids::{ContributorId, SubjectId};
@@ -58,6 +59,7 @@ pub fn account(account_ref: &str) -> Account {
         contributor_dispute: false,
         listed: None,
         months: Vec::new(),
+        instalments: Vec::new(),
     }
 }
 
@@ -88,6 +90,19 @@ pub fn with_dpds(account: Account, dpds: &str) -> Account {
     Account { months: months.collect(), ..account }
 }
 
+/// Instalments as payments tell of them: the day each was due and how late it was paid, in any order.
+pub fn paying(account: Account, told: &str) -> Account {
+    let mut instalments: Vec<Instalment> = told
+        .split_whitespace()
+        .map(|word| {
+            let (due, late) = word.split_once(':').unwrap();
+            Instalment { due_date: day(due), days_late: late.parse().unwrap() }
+        })
+        .collect();
+    instalments.sort_by_key(|instalment| std::cmp::Reverse(instalment.due_date));
+    Account { instalments, ..account }
+}
+
 /// The last day of the month so many months before June 2026.
 pub fn month_end(back: u32) -> NaiveDate {
     day("2026-07-01").checked_sub_months(Months::new(back)).unwrap().pred_opt().unwrap()
@@ -99,7 +114,10 @@ pub fn value(accounts: &[Account], name: &str) -> Result<i64, NullReason> {
 
 /// The number that a profile tells under a name.
 pub fn value_at(accounts: &[Account], as_of: &str, name: &str) -> Result<i64, NullReason> {
-    let profile = attributes(accounts, day(as_of));
+    number_of(&attributes(accounts, &[], day(as_of)), name)
+}
+
+pub fn number_of(profile: &Profile, name: &str) -> Result<i64, NullReason> {
     let attribute = profile.attributes.iter().find(|attribute| attribute.name == name).unwrap();
     match (attribute.value, attribute.null_reason) {
         (Some(Value::Number(number)), None) => Ok(number),

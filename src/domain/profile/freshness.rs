@@ -50,7 +50,7 @@ mod tests {
             reported("2026-05-15", AccountStatus::Active), // 46 days
             reported("2025-01-31", AccountStatus::Settled),
         ];
-        let freshness = attributes(&accounts, day("2026-06-30")).freshness;
+        let freshness = attributes(&accounts, &[], day("2026-06-30")).freshness;
         assert_eq!(freshness.newest_as_of, Some(day("2026-06-30")));
         assert_eq!(freshness.oldest_as_of, Some(day("2026-05-15")));
         assert_eq!(freshness.stale_accounts, 1);

@@ -62,7 +62,7 @@ mod tests {
 
     fn grid(account: &Account, as_of: &str) -> String {
         let accounts = [account.clone()];
-        Population::at(&accounts, day(as_of)).seen[0].grid(day(as_of))
+        Population::at(&accounts, &[], day(as_of)).seen[0].grid(day(as_of))
     }
 
     /// Ten months of every bucket, opened in September 2025, then nothing before.

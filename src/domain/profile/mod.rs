@@ -5,9 +5,8 @@
 //! functions stand in one file per family. [`Population`] decides which accounts count and what of them was
 //! known at the date. A profile states facts; it never decides about anybody.
 //!
-//! Source: `domain.md` 6.3. Attributes that snapshots cannot answer are absent, not guessed: applications and
-//! inquiries (they need those datasets), listings, and first_payment_default_12m (a snapshot does not tell
-//! which instalment a delinquency began with).
+//! Source: `domain.md` 6.3. Applications are counted; questions that were asked about a person are not (ADR 27), so that a
+//! profile is a function of what contributors sent.
 
 #![cfg_attr(
     test,
@@ -25,6 +24,7 @@ mod exposure;
 mod freshness;
 mod grid;
 pub mod inquiry;
+mod instalments;
 mod outcome;
 mod population;
 mod velocity;
@@ -45,11 +45,12 @@ pub use catalogue::Definition;
 pub use freshness::{Freshness, STALE_AFTER_DAYS};
 pub use grid::GRID_MONTHS;
 pub use population::{Population, Seen};
+pub use velocity::{APPLICATION_DAYS, Applied};
 
 /// The shape of the answer. Changes when fields come or go.
 pub const PROFILE_VERSION: &str = "1.0";
 /// The set of attributes and their meaning. Changes with any definition in the catalogue.
-pub const ATTRIBUTE_SET_VERSION: &str = "2026.11";
+pub const ATTRIBUTE_SET_VERSION: &str = "2026.11.1";
 
 /// What an attribute is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -104,7 +105,7 @@ pub enum HitStatus {
     Hit,
     /// Nobody is known by this identifier, or nothing was known of them at the date.
     NoHit,
-    /// Known, with less than three months of history.
+    /// Known, with less than three months of history; perhaps only because of applications.
     Thin,
     /// Known, but items are hidden (in dispute); the aggregates leave them out.
     Partial,
@@ -159,9 +160,10 @@ pub struct Profile {
 /// Computes a subject's profile as it could be told at the end of the day `as_of`.
 ///
 /// Only months reported as of that day or before count; an account first reported later is not seen. Facts
-/// without a date (limits, flags) come from the current snapshot.
-pub fn attributes(accounts: &[Account], as_of: NaiveDate) -> Profile {
-    let population = Population::at(accounts, as_of);
+/// without a date (limits, flags) come from the current snapshot. Of `applications` those of the
+/// [`APPLICATION_DAYS`] days that end with `as_of` are looked at.
+pub fn attributes(accounts: &[Account], applications: &[Applied], as_of: NaiveDate) -> Profile {
+    let population = Population::at(accounts, applications, as_of);
     Profile {
         as_of,
         hit_status: hit_status(&population),
@@ -175,7 +177,7 @@ pub fn attributes(accounts: &[Account], as_of: NaiveDate) -> Profile {
 fn hit_status(population: &Population<'_>) -> HitStatus {
     if population.disputed > 0 {
         HitStatus::Partial
-    } else if population.seen.is_empty() {
+    } else if population.seen.is_empty() && !velocity::has_applied(population) {
         HitStatus::NoHit
     } else if depth::is_thin(population) {
         HitStatus::Thin

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::catalogue::Outcome;
 use super::freshness::STALE_AFTER_DAYS;
+use super::velocity::Applied;
 use super::{NullReason, Value};
 use crate::domain::contract::{AccountStatus, HolderRole};
 use crate::domain::dates::month_number;
@@ -20,6 +21,8 @@ pub struct Population<'a> {
     pub seen: Vec<Seen<'a>>,
     /// Accounts that would be visible but are in dispute.
     pub disputed: usize,
+    /// What the person applied for, of whatever day.
+    pub applications: &'a [Applied],
 }
 
 /// An account as it was known at the date.
@@ -35,8 +38,9 @@ pub struct Seen<'a> {
 impl<'a> Population<'a> {
     /// Guarantors do not owe and CANCELLED accounts never were; both are left out (`domain.md` 6.3). Disputed
     /// accounts are hidden and counted (`domain.md` 6.5).
-    pub fn at(accounts: &'a [Account], as_of: NaiveDate) -> Population<'a> {
-        let mut population = Population { as_of, seen: Vec::with_capacity(accounts.len()), disputed: 0 };
+    pub fn at(accounts: &'a [Account], applications: &'a [Applied], as_of: NaiveDate) -> Population<'a> {
+        let seen = Vec::with_capacity(accounts.len());
+        let mut population = Population { as_of, seen, disputed: 0, applications };
         for account in accounts {
             let Some(seen) = Seen::at(account, as_of) else { continue };
             if account.holder_role == HolderRole::Guarantor || seen.now.status == AccountStatus::Cancelled {

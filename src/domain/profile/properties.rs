@@ -4,8 +4,9 @@ use chrono::{NaiveDate, TimeDelta};
 use proptest::prelude::*;
 
 use super::fixtures::{account, contributor, day};
-use super::{Attribute, NullReason, attributes};
+use super::{Applied, Attribute, NullReason, attributes};
 use crate::domain::contract::*;
+use crate::domain::events::Instalment;
 use crate::domain::history::{Account, Month, merge};
 use crate::domain::money::Sen;
 
@@ -39,6 +40,17 @@ fn any_day() -> impl Strategy<Value = NaiveDate> {
     ]
 }
 
+fn instalment(due: impl Strategy<Value = NaiveDate>) -> impl Strategy<Value = Instalment> {
+    let days_late = prop_oneof![2 => Just(0u16), 2 => 1u16..120, 1 => any::<u16>()];
+    (due, days_late).prop_map(|(due_date, days_late)| Instalment { due_date, days_late })
+}
+
+fn applications(on: impl Strategy<Value = NaiveDate>) -> impl Strategy<Value = Vec<Applied>> {
+    let applied =
+        (1u128..4, on).prop_map(|(n, applied_on)| Applied { contributor_id: contributor(n), applied_on });
+    prop::collection::vec(applied, 0..6)
+}
+
 prop_compose! {
     /// Any account: fields that contradict each other included.
     fn any_account()(
@@ -53,12 +65,13 @@ prop_compose! {
         (instalments_total, instalments_paid) in (prop::option::of(any::<u16>()), prop::option::of(any::<u16>())),
         (restructured, hardship, contributor_dispute) in (any::<bool>(), any::<bool>(), prop::bool::weighted(0.1)),
         months in prop::collection::vec(month(0..900), 0..30),
+        instalments in prop::collection::vec(instalment(any_day()), 0..6),
     ) -> Account {
         Account {
             contributor_id: contributor(n), product_type, portfolio_type, holder_role, opened_date, as_of_date,
             closed_date, next_due_date, write_off_date, settled_date, original_amount, credit_limit,
             instalment_amount, next_due_amount, payment_frequency, instalments_total, instalments_paid,
-            restructured, hardship, contributor_dispute,
+            restructured, hardship, contributor_dispute, instalments,
             months: months.into_iter().fold(Vec::new(), |history, month| merge(&history, month)),
             ..account("any")
         }
@@ -81,8 +94,12 @@ fn still_holds(before: &Attribute, after: &Attribute) -> bool {
 
 proptest! {
     #[test]
-    fn every_attribute_is_a_value_or_a_reason(accounts in accounts(), as_of in any_day()) {
-        let profile = attributes(&accounts, as_of);
+    fn every_attribute_is_a_value_or_a_reason(
+        accounts in accounts(),
+        applications in applications(any_day()),
+        as_of in any_day(),
+    ) {
+        let profile = attributes(&accounts, &applications, as_of);
         for attribute in &profile.attributes {
             prop_assert!(attribute.value.is_some() != attribute.null_reason.is_some(), "{attribute:?}");
         }
@@ -99,22 +116,28 @@ proptest! {
         as_of in any_day(),
     ) {
         account.months = months;
-        attributes(&[account], as_of);
+        attributes(&[account], &[], as_of);
     }
 
     #[test]
     fn the_order_of_accounts_does_not_matter(
         (accounts, shuffled) in accounts().prop_flat_map(|accounts| (Just(accounts.clone()), Just(accounts).prop_shuffle())),
+        (applications, shuffled_applications) in applications(any_day())
+            .prop_flat_map(|applications| (Just(applications.clone()), Just(applications).prop_shuffle())),
         as_of in any_day(),
     ) {
-        prop_assert_eq!(attributes(&accounts, as_of), attributes(&shuffled, as_of));
+        let profile = attributes(&accounts, &applications, as_of);
+        prop_assert_eq!(profile, attributes(&shuffled, &shuffled_applications, as_of));
     }
 
-    /// What is reported of later months does not change what is told of an earlier date.
+    /// What is reported of later months, due later or applied for later does not change what is told of an earlier date.
     #[test]
     fn the_past_does_not_change(
         mut accounts in accounts(),
         later in prop::collection::vec((any::<prop::sample::Index>(), month(400..700)), 1..10),
+        mut applications in applications(any_day()),
+        applied_later in applications((400i64..700).prop_map(|days| day("2024-01-01") + TimeDelta::days(days))),
+        due_later in instalment((400i64..700).prop_map(|days| day("2024-01-01") + TimeDelta::days(days))),
         as_of in (380i64..400).prop_map(|days| day("2024-01-01") + TimeDelta::days(days)),
     ) {
         for account in &mut accounts {
@@ -123,16 +146,18 @@ proptest! {
             account.as_of_date = account.months.first().map_or(as_of, |month| month.as_of_date);
             account.opened_date = account.months.last().map_or(as_of, |month| month.as_of_date);
         }
-        let before = attributes(&accounts, as_of);
+        let before = attributes(&accounts, &applications, as_of);
         if !accounts.is_empty() {
             for (index, month) in later {
                 let account = index.get(&accounts).account_ref.clone();
                 let account = accounts.iter_mut().find(|known| known.account_ref == account).unwrap();
                 account.months = merge(&account.months, month);
                 account.as_of_date = account.months[0].as_of_date;
+                account.instalments.insert(0, due_later);
             }
         }
-        let after = attributes(&accounts, as_of);
+        applications.extend(applied_later);
+        let after = attributes(&accounts, &applications, as_of);
         for (before, after) in before.attributes.iter().zip(&after.attributes) {
             prop_assert!(still_holds(before, after), "{before:?} became {after:?}");
         }

@@ -1,11 +1,43 @@
-//! Velocity: how fast a subject takes on new credit, and how much of it at once.
+//! Velocity: how fast a subject asks for and takes on new credit, and how much of it at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
 use super::catalogue::Outcome;
 use super::population::{Population, Seen, distinct_contributors, number, sum};
+use crate::ids::ContributorId;
+
+/// Days, the date included, that the longest window of applications spans.
+pub const APPLICATION_DAYS: i64 = 90;
+
+/// That a person applied for credit: with whom and on which day in Malaysia. What was decided is nobody else's business;
+/// an application that was withdrawn is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Applied {
+    pub contributor_id: ContributorId,
+    pub applied_on: NaiveDate,
+}
+
+/// Each contributor and day once: who is asked three times by one checkout applied once.
+fn applied_within(population: &Population<'_>, days: i64) -> BTreeSet<Applied> {
+    let applications = population.applications.iter();
+    applications.filter(|applied| population.within_days(applied.applied_on, days)).copied().collect()
+}
+
+pub fn applications(population: &Population<'_>, days: i64) -> Outcome {
+    number(applied_within(population, days).len())
+}
+
+pub fn applied_contributors_30d(population: &Population<'_>) -> Outcome {
+    let contributors = applied_within(population, 30).into_iter().map(|applied| applied.contributor_id);
+    number(contributors.collect::<BTreeSet<_>>().len())
+}
+
+/// Whether anything is known of applications.
+pub fn has_applied(population: &Population<'_>) -> bool {
+    !applied_within(population, APPLICATION_DAYS).is_empty()
+}
 
 fn opened_within<'s, 'a>(population: &'s Population<'a>, days: i64) -> impl Iterator<Item = &'s Seen<'a>> {
     population.seen.iter().filter(move |seen| population.within_days(seen.account.opened_date, days))
@@ -61,7 +93,8 @@ fn ended(seen: &Seen<'_>, as_of: NaiveDate) -> Option<NaiveDate> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{account, contributor, day, value, with_dpds};
+    use super::super::fixtures::{AS_OF, account, contributor, day, number_of, value, with_dpds};
+    use super::super::{Applied, HitStatus, attributes};
     use crate::domain::contract::{AccountStatus, ProductType};
     use crate::domain::history::Account;
     use crate::domain::money::Sen;
@@ -126,6 +159,32 @@ mod tests {
         assert_eq!(value(&accounts, "max_concurrent_bnpl_90d"), Ok(2));
         let loans = accounts.map(|plan| Account { product_type: ProductType::PersonalLoan, ..plan });
         assert_eq!(value(&loans, "max_concurrent_bnpl_90d"), Ok(0));
+    }
+
+    #[test]
+    fn applications_count_once_a_day_with_each_contributor() {
+        let applied = |n, on: &str| Applied { contributor_id: contributor(n), applied_on: day(on) };
+        let applications = [
+            applied(1, "2026-06-30"),
+            applied(1, "2026-06-30"),
+            applied(2, "2026-06-30"),
+            applied(1, "2026-06-24"),
+            applied(1, "2026-06-23"),
+            applied(3, "2026-06-01"),
+            applied(4, "2026-05-31"),
+            applied(4, "2026-04-02"),
+            applied(5, "2026-04-01"),
+            applied(1, "2026-07-01"),
+        ];
+        let told = |as_of: &str| {
+            let profile = attributes(&[], &applications, day(as_of));
+            let names =
+                ["applications_7d", "applications_30d", "applications_90d", "applied_contributors_30d"];
+            (names.map(|name| number_of(&profile, name).unwrap()), profile.hit_status)
+        };
+        assert_eq!(told(AS_OF), ([3, 5, 7, 3], HitStatus::Thin));
+        assert_eq!(told("2026-04-01"), ([1, 1, 1, 1], HitStatus::Thin));
+        assert_eq!(told("2026-03-31"), ([0, 0, 0, 0], HitStatus::NoHit));
     }
 
     #[test]

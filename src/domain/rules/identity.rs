@@ -35,8 +35,8 @@ impl CheckedIdentity {
     }
 }
 
-/// From this age on, a person can owe: contracts of minors do not bind them.
-const AGE_OF_MAJORITY_MONTHS: Months = Months::new(18 * 12);
+/// From this age on, in years, a person can owe: contracts of minors do not bind them.
+const AGE_OF_MAJORITY: u32 = 18;
 
 /// Checks a record's identifiers against themselves and the record: I001 to I013. `None` when there is no primary
 /// identifier that can be read; the findings, here or of the V rules, say why.
@@ -160,13 +160,16 @@ fn check_person(
         findings.push(Finding::at(Code::I004, Field::DateOfBirth));
     }
     let Some((born, ambiguous)) = stated.map(|date| (date, false)).or(in_nric) else { return };
-    let of_age = born.checked_add_months(AGE_OF_MAJORITY_MONTHS);
-    if let (Some(opened), Some(of_age)) = (moment.opened, of_age)
-        && opened < of_age
-    {
+    if moment.opened.is_some_and(|opened| is_minor(born, opened)) {
         let finding = Finding::at(Code::I013, Field::OpenedDate);
         findings.push(if ambiguous { finding.as_warning() } else { finding });
     }
+}
+
+fn is_minor(born: NaiveDate, day: NaiveDate) -> bool {
+    // Of nearly everybody the years tell.
+    day.year() - born.year() <= AGE_OF_MAJORITY as i32
+        && born.checked_add_months(Months::new(AGE_OF_MAJORITY * 12)).is_some_and(|of_age| day < of_age)
 }
 
 /// An NRIC does not tell the century, so only what it tells is compared.

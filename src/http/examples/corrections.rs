@@ -31,6 +31,8 @@ fn correction(state: &str, kind: &str, changes: &Value) -> Value {
         "state": state,
         "requested_by": "0f9619ff-8b86-4d01-b42d-00cf4fc964f1",
         "requested_at": "2026-11-24T02:00:00Z",
+        "agreed_by": null,
+        "agreed_at": null,
         "decided_by": decided.then_some("0f9619ff-8b86-4d01-b42d-00cf4fc964f2"),
         "decided_at": decided.then_some("2026-11-24T03:00:00Z"),
         "applied_at": (state == "applied").then_some("2026-11-24T03:00:00Z"),
@@ -47,6 +49,41 @@ pub fn deleted() -> Value {
 
 pub fn refused() -> Value {
     correction("refused", "DELETE_ERROR", &json!({}))
+}
+
+/// An account whose holder was another person with a similar number.
+pub fn rekey_request() -> Value {
+    json!({
+        "account_ref": "PLAN-000009",
+        "as_of_from": "2026-10-01",
+        "as_of_to": "2026-10-31",
+        "rekey": {
+            "person": {
+                "subject_type": "INDIVIDUAL",
+                "id_type": "PASSPORT",
+                "id_number": "A00000000",
+                "id_country": "IDN",
+                "full_name": "SUBJECT SYNTHETIC",
+            },
+        },
+        "evidence_ref": "cases/2026-000031",
+    })
+}
+
+pub fn rekey() -> Value {
+    let mut view = correction("requested", "REKEY", &json!({ "holder_role": "PRIMARY" }));
+    let operator = view["requested_by"].clone();
+    for (member, value) in [
+        ("account_ref", json!("PLAN-000009")),
+        ("reason", json!("WRONG_SUBJECT")),
+        ("evidence_ref", json!("cases/2026-000031")),
+        ("adverse", json!(true)),
+        ("agreed_by", operator),
+        ("agreed_at", json!("2026-11-24T02:00:00Z")),
+    ] {
+        view[member] = value;
+    }
+    view
 }
 
 pub fn page() -> Value {

@@ -110,6 +110,7 @@ pub fn identity_review(state: &str) -> Value {
         "opened_at": "2026-11-24T02:00:00Z",
         "decided_by": decided.then_some("0f9619ff-8b86-4d01-b42d-00cf4fc964f2"),
         "decided_at": decided.then_some("2026-11-25T02:00:00Z"),
+        "correction_id": null,
     })
 }
 
@@ -119,4 +120,31 @@ pub fn identity_reviews() -> Value {
 
 pub fn identity_decision() -> Value {
     json!({ "outcome": "same_person" })
+}
+
+/// What a comparison found.
+pub fn reconciliations() -> Value {
+    json!({ "items": [{
+        "reconciliation_id": "01936f80-11aa-7b3c-8d4e-5f60718293a4",
+        "contributor_id": "0f9619ff-8b86-4d01-b42d-00cf4fc964c1",
+        "asked_by": "schedule",
+        "started_at": "2026-11-24T02:00:00Z",
+        "finished_at": "2026-11-24T02:00:04Z",
+        "since": null,
+        "full": false,
+        "complete": true,
+        "differences": 1,
+        "checks": [
+            { "check": "conservation", "compared": 212, "differences": 0 },
+            { "check": "journal", "compared": 212, "differences": 0 },
+            { "check": "bronze", "compared": 5, "differences": 1 },
+            { "check": "accounts", "compared": 48_211, "differences": 0 },
+        ],
+        "examples": [{
+            "check": "bronze",
+            "key": "batch 01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e",
+            "expected": "as the receipt says",
+            "found": "no object",
+        }],
+    }] })
 }

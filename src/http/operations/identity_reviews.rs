@@ -52,6 +52,8 @@ pub struct IdentityReviewView {
     pub opened_at: DateTime<Utc>,
     pub decided_by: Option<ClientId>,
     pub decided_at: Option<DateTime<Utc>>,
+    /// The correction that moved the account to the person whose it is; it is served since.
+    pub correction_id: Option<CaseId>,
 }
 
 impl From<IdentityReview> for IdentityReviewView {
@@ -66,6 +68,7 @@ impl From<IdentityReview> for IdentityReviewView {
             opened_at: review.opened_at,
             decided_by: review.decided_by,
             decided_at: review.decided_at,
+            correction_id: review.correction_id,
         }
     }
 }

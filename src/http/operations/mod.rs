@@ -9,4 +9,5 @@ pub mod erasure;
 pub mod identity_reviews;
 pub mod overrides;
 pub mod recalls;
+pub mod reconciliations;
 pub mod shadows;

@@ -58,7 +58,9 @@ pub async fn compare(
     let first_load = !has_past && most_snapshots <= 1;
     let encounters = match first_load {
         true => store::first_load(&mut stage.connection),
-        false => store::with_past(&mut stage.connection, batch.contributor_id, batch.envelope.case_id),
+        false => {
+            store::with_past(&mut stage.connection, batch.contributor_id, (batch.id, batch.envelope.case_id))
+        }
     };
     let mut chunks = encounters.try_chunks(CHUNK);
     while let Some(chunk) = chunks.try_next().await.map_err(|TryChunksError(_, error)| error)? {

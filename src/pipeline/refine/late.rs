@@ -10,11 +10,11 @@ use super::chunk::Contradicted;
 use super::ledger::Ledger;
 use super::stage::Stage;
 use super::tally::SAMPLES;
-use crate::db::{history, staging};
+use crate::db::{history, rekeys, staging};
 use crate::domain::contract::Field;
 use crate::domain::finding::Finding;
 use crate::domain::marks::{Marked, Marks};
-use crate::domain::rules::history::bound_to_somebody_else;
+use crate::domain::rules::history::{bound_to_somebody_else, taken_from_this_person};
 use crate::domain::rules::{Code, RowSetOutcome, RulePolicy};
 use crate::error::Result;
 
@@ -35,6 +35,11 @@ pub async fn settle(
         // contradicts itself.
         let records = same_accounts(&records, ledger.received, stage).await?;
         rejected.push(Marked { finding, records });
+    }
+    let mut repeated = repeated(stage).await?;
+    rejected.iter().for_each(|marked| repeated.remove_all(&marked.records));
+    if !repeated.is_empty() {
+        rejected.push(Marked { finding: taken_from_this_person(), records: repeated });
     }
     if !erased.is_empty() {
         rejected.push(Marked { finding: Finding::at(Code::L009, Field::IdNumber), records: erased });
@@ -86,13 +91,26 @@ async fn contested(of: &Marks, last: u64, stage: &mut Stage) -> Result<Vec<Marke
     if of.is_empty() {
         return Ok(found);
     }
-    let Stage { connection, contributor_id, .. } = stage;
-    let mut rows = history::origins(connection, *contributor_id, of.to_bits(last));
+    let Stage { connection, contributor_id, batch_id, .. } = stage;
+    let mut rows = history::origins(connection, (*contributor_id, *batch_id), of.to_bits(last));
     while let Some(origins) = rows.try_next().await? {
         let finding = bound_to_somebody_else(origins.known, origins.staged);
         Marked::add(&mut found, finding, origins.record_no);
     }
     Ok(found)
+}
+
+/// The records that name somebody from whom a correction took the account, in whatever role.
+async fn repeated(stage: &mut Stage) -> Result<Marks> {
+    let mut repeated = Marks::default();
+    let Stage { connection, contributor_id, batch_id, .. } = stage;
+    if rekeys::any_applied(&mut **connection, *contributor_id).await? {
+        let mut rows = rekeys::repeated(connection, *contributor_id, *batch_id);
+        while let Some(record_no) = rows.try_next().await? {
+            repeated.set(record_no as u64);
+        }
+    }
+    Ok(repeated)
 }
 
 /// What remains of the findings under the contributor's overrides: what rejects, and what only warns or holds.

@@ -19,6 +19,7 @@ mod publish;
 mod quality;
 mod quarantine;
 mod rejects;
+mod reread;
 pub mod shadow;
 mod snapshots;
 mod spill;
@@ -34,7 +35,9 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 pub(in crate::pipeline) use posting::Accounts;
+pub(in crate::pipeline) use quarantine::stage as stage_rejects;
 pub use rejects::{RejectFinding, RejectLine};
+pub(in crate::pipeline) use reread::{Reread, stage_accepted};
 pub(in crate::pipeline) use supersede::{restore_in_tx, withdraw_in_tx};
 pub use tally::Sample;
 pub(in crate::pipeline) use tally::Tally;

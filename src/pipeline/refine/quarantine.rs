@@ -10,6 +10,7 @@ use tokio_util::io::SyncIoBridge;
 use crate::app::App;
 use crate::db::batches::Batch;
 use crate::db::copy::{self, TupleWriter};
+use crate::db::lake_entries;
 use crate::db::rejected_records::{self, Origin};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
@@ -78,6 +79,10 @@ pub async fn write_in_tx(
         at,
     };
     rejected_records::insert_staged_in_tx(connection, &origin).await?;
+    // Held, the batch is judged once more, and only then are its rejects for good.
+    if state != State::OnHold {
+        lake_entries::enter_rejects_in_tx(connection, batch.id, at).await?;
+    }
     if state != State::Published {
         return Ok(());
     }

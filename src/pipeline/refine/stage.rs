@@ -19,7 +19,7 @@ use crate::db::{
 };
 use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
-use crate::ids::ContributorId;
+use crate::ids::{BatchId, ContributorId};
 use crate::store::StorageKey;
 
 /// One attempt's staging area.
@@ -30,6 +30,7 @@ pub struct Stage {
     /// How the dataset's records are staged.
     copy: &'static str,
     pub contributor_id: ContributorId,
+    pub batch_id: BatchId,
     names: Arc<SubjectNames>,
     pub rejects: RejectFile,
     /// The contributor has an account already.
@@ -86,6 +87,7 @@ impl Stage {
             connection,
             copy,
             contributor_id: batch.contributor_id,
+            batch_id: batch.id,
             names: Arc::new(SubjectNames::new()),
             rejects: RejectFile::new(app, rejects_key(batch, lease)),
             has_accounts,

@@ -23,8 +23,10 @@ use etrplus::domain::rules::{Code, Effect};
 use etrplus::http::router;
 use etrplus::ids::ContributorId;
 use etrplus::jobs::{Wake, runner};
+use etrplus::lake::Lake;
 use etrplus::pipeline::footprints::Lookups;
 use etrplus::privacy::Keyring;
+use etrplus::privacy::random;
 use etrplus::store::Store;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -100,6 +102,9 @@ impl TestApp {
     pub async fn start_on(database: TestDatabase, change: impl FnOnce(&mut Config)) -> TestApp {
         let mut config = config(&database.url);
         config.s3 = objects::s3().await;
+        // The bucket is everybody's; tables are this database's alone.
+        config.lake.warehouse =
+            format!("s3://{}/lake/{:x}", config.s3.bucket, random::uuid_v4().as_fields().0);
         change(&mut config);
         let app = wire(config, Clock::fixed(NOW.parse().unwrap())).await;
         let router = router(AppState(Arc::clone(&app)));
@@ -337,9 +342,10 @@ pub async fn wire(config: Config, clock: Clock) -> Arc<App> {
     let keys = Keyring::from_config(&config).unwrap();
     let issuer = TokenIssuer::load_or_create(&db.system, &keys, &clock, &config.public_url).await.unwrap();
     let store = Store::connect(&config.s3);
+    let lake = Lake::open(&config.lake, &config.s3, &db.system, &clock).await.unwrap();
     let lookups = Lookups::start(db.system.clone(), clock.clone());
     let contracts = ContractDirectory::new(db.clone());
-    Arc::new(App { config, clock, db, contracts, store, keys, issuer, lookups, wake: Wake::default() })
+    Arc::new(App { config, clock, db, contracts, lake, store, keys, issuer, lookups, wake: Wake::default() })
 }
 
 /// Sends a request through a router in this process.

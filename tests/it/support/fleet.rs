@@ -18,6 +18,7 @@ use etrplus::config::Config;
 use etrplus::db::MIGRATOR;
 use etrplus::domain::contract::Terms;
 use etrplus::embedded::postgres::{Options, Postgres, Search};
+use etrplus::privacy::random;
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -49,6 +50,8 @@ impl Fleet {
         MIGRATOR.run(&pool).await.unwrap();
         let mut variables = configuration(&url);
         variables.insert("ETR_DB_CONNECTIONS".into(), "12".into());
+        // Stories that end with publication need no lake; others switch it on.
+        variables.insert("ETR_LAKE_CATALOG".into(), "off".into());
         variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let store = objects::s3().await;
         for (name, value) in [
@@ -60,6 +63,8 @@ impl Fleet {
         ] {
             variables.insert(name.into(), value.into());
         }
+        let warehouse = format!("s3://{}/lake/{:x}", store.bucket, random::uuid_v4().as_fields().0);
+        variables.insert("ETR_LAKE_WAREHOUSE".into(), warehouse);
         let app = wire(Config::from_variables(&variables).unwrap(), Clock::System).await;
         Fleet { app, pool, variables, postgres: Some(postgres), folder }
     }

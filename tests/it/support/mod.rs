@@ -3,6 +3,7 @@
 pub mod app;
 pub mod database;
 pub mod fleet;
+pub mod lake;
 pub mod objects;
 pub mod packed;
 pub mod proxy;

@@ -25,6 +25,23 @@ pub fn path(key: &str) -> PathBuf {
     root().join(BUCKET).join(key)
 }
 
+/// Objects whose key contains a text.
+pub fn named_like(text: &str) -> Vec<String> {
+    let mut folders = vec![root().join(BUCKET)];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains(text) {
+                found.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found
+}
+
 /// Serves from a thread of its own, because a test's runtime ends with the test.
 fn start() -> S3Config {
     let (tell, told) = std::sync::mpsc::channel();

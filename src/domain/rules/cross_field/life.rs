@@ -1,6 +1,6 @@
 //! The account's life: its dates, its status, and whether the product may be sent at all.
 
-use chrono::Months;
+use chrono::{Datelike, Months};
 
 use crate::domain::contract::{AccountSnapshot, AccountStatus, Field, Mode};
 use crate::domain::finding::Finding;
@@ -10,7 +10,7 @@ use crate::domain::rules::Code;
 use super::RowContext;
 
 /// A buy-now-pay-later plan is not expected to run longer than this (X027).
-const LONGEST_BNPL_TENOR: Months = Months::new(36);
+const LONGEST_BNPL_YEARS: i32 = 3;
 /// An account is not expected to be written off earlier than this, in days past due (X020).
 const EARLIEST_WRITE_OFF_DPD: u16 = 90;
 
@@ -101,9 +101,14 @@ pub fn x027(r: &AccountSnapshot<'_>, _: &RowContext<'_>) -> Option<Finding> {
     if !r.product_type?.is_bnpl() {
         return None;
     }
+    let (opened, maturity) = (r.opened_date?, r.maturity_date?);
+    // Mostly the years tell enough.
+    if maturity.year() - opened.year() < LONGEST_BNPL_YEARS {
+        return None;
+    }
     // Opened in the calendar's last three years: no later date can be written, so nothing can exceed it.
-    let latest = r.opened_date?.checked_add_months(LONGEST_BNPL_TENOR)?;
-    (r.maturity_date? > latest).then(|| Finding::at(Code::X027, Field::MaturityDate))
+    let latest = opened.checked_add_months(Months::new(LONGEST_BNPL_YEARS as u32 * 12))?;
+    (maturity > latest).then(|| Finding::at(Code::X027, Field::MaturityDate))
 }
 
 /// X029: a debt past its maturity with nothing past due is unusual.

@@ -216,6 +216,11 @@ impl<S: Spill> RowSet<S> {
         subject: [u8; 16],
     ) -> Result<(), S::Error> {
         let (Some(account_ref), Some(as_of)) = (record.account_ref, record.as_of_date) else { return Ok(()) };
+        if self.waiting.capacity() == 0 {
+            // Once for all: to grow step by step would copy every row and touch twice the memory. What is not used
+            // is not touched.
+            self.waiting.reserve_exact(self.capacity.waiting_rows);
+        }
         let prints = self.fingerprinter.of(record);
         let subject = u128::from_le_bytes(subject);
         let account = AccountRow {

@@ -48,7 +48,7 @@ pub fn judge(sent: &[(u64, Sent)]) -> RowSetOutcome {
     let repeated: Vec<Rows<'_>> =
         holder_days.into_iter().filter(|group| group.len() > 1 && equal(group)).collect();
     let kept: BTreeSet<u64> = repeated.iter().map(|group| group[0].0).collect();
-    let duplicates = &repeated.iter().flat_map(numbers).collect() - &kept;
+    let duplicates = &repeated.iter().flat_map(numbers).collect::<BTreeSet<u64>>() - &kept;
 
     let left = without(&all, &[&s001, &duplicates]);
     let account_days = grouped(&left, |row, _| (row.account_ref, row.as_of_date));

@@ -3,7 +3,7 @@
 use super::FieldContext;
 use super::cells::Cells;
 use super::snapshot::{check_name, check_secondary_pair};
-use crate::domain::contract::row::{Cell, Row};
+use crate::domain::contract::row::Row;
 use crate::domain::contract::{
     Application, ApplicationChannel, Decision, Field, HolderRole, IdType, ProductType, SubjectBlock,
     SubjectType,
@@ -16,9 +16,12 @@ pub fn read_application<'a>(
     context: &FieldContext<'_>,
     findings: &mut Vec<Finding>,
 ) -> Application<'a> {
-    let application = read_fields(&mut Cells::new(row, context, findings), row);
+    let mut cells = Cells::new(row, context, findings);
+    let application = read_fields(&mut cells, row);
+    let name = cells.name;
     check_secondary_pair(row, findings);
-    check_name(application.subject.full_name, application.subject.subject_type, findings);
+    let subject = &application.subject;
+    check_name(subject.full_name.map(|text| (text, name)), subject.subject_type, findings);
     application
 }
 
@@ -52,7 +55,7 @@ fn read_fields<'a>(cells: &mut Cells<'a, '_, '_>, row: &Row<'_>) -> Application<
     };
     application.unreadable = cells.unreadable;
     application.subject.unreadable = cells.unreadable;
-    if *row.get(Field::HolderRole) == Cell::Absent {
+    if !row.present().contains(Field::HolderRole) {
         application.holder_role = Some(HolderRole::Primary);
     }
     application

@@ -23,6 +23,12 @@ pub(super) struct Cells<'a, 'row, 'c> {
     pub context: &'c FieldContext<'c>,
     pub findings: &'c mut Vec<Finding>,
     pub unreadable: FieldSet,
+    /// What the characters of the last name are: V012 asks again.
+    pub name: Shape,
+    /// Of most fields a row has nothing: a bit tells, and their cells are not looked at.
+    present: FieldSet,
+    /// Required and not there (V001).
+    missing: FieldSet,
 }
 
 impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
@@ -31,16 +37,27 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
         context: &'c FieldContext<'c>,
         findings: &'c mut Vec<Finding>,
     ) -> Cells<'a, 'row, 'c> {
-        Cells { row, context, findings, unreadable: FieldSet::EMPTY }
+        let present = row.present();
+        let missing = row.contract().required.without(present);
+        Cells {
+            row,
+            context,
+            findings,
+            unreadable: FieldSet::EMPTY,
+            name: Shape::default(),
+            present,
+            missing,
+        }
     }
 
-    /// V001 where the contract requires the field.
+    /// Whether there is something to read; V001 where the contract requires the field.
     #[inline]
-    fn absent<T>(&mut self, field: Field) -> Option<T> {
-        if self.row.contract().required.contains(field) {
-            self.findings.push(Finding::at(Code::V001, field));
+    fn has(&mut self, field: Field) -> bool {
+        let present = self.present.contains(field);
+        if !present && self.missing.contains(field) {
+            self.doubt(Code::V001, field);
         }
-        None
+        present
     }
 
     #[cold]
@@ -72,8 +89,10 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     /// V004: a word outside the field's list. The word is not repeated: it may be anything.
     #[inline]
     pub fn word<T>(&mut self, field: Field, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        if !self.has(field) {
+            return None;
+        }
         match self.row.get(field) {
-            Cell::Absent => self.absent(field),
             Cell::Text(word) => match parse(word).filter(|_| self.row.contract().allows(field, word)) {
                 None => self.unreadable(Code::V004, field, "not a word of the field's list"),
                 found => found,
@@ -85,8 +104,11 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     /// V002 and, for a date that nobody remembers, V009.
     #[inline]
     pub fn date(&mut self, field: Field) -> Option<NaiveDate> {
+        if self.has(field) { self.date_value(field) } else { None }
+    }
+
+    fn date_value(&mut self, field: Field) -> Option<NaiveDate> {
         let text = match self.row.get(field) {
-            Cell::Absent => return self.absent(field),
             Cell::Text(text) => text,
             _ => return self.wrong_type(field, "expected a date YYYY-MM-DD"),
         };
@@ -104,8 +126,10 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     /// V002 and V009, as for a date. What is finer than a microsecond is dropped: it would not be kept.
     pub fn instant(&mut self, field: Field) -> Option<DateTime<Utc>> {
         const EXPECTED: &str = "expected an instant with its offset, such as 2026-01-31T09:30:00+08:00";
+        if !self.has(field) {
+            return None;
+        }
         let text = match self.row.get(field) {
-            Cell::Absent => return self.absent(field),
             Cell::Text(text) => text,
             _ => return self.wrong_type(field, EXPECTED),
         };
@@ -124,8 +148,11 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     /// V002; V005 and V006, where the amount stays.
     #[inline]
     pub fn money(&mut self, field: Field) -> Option<Sen> {
+        if self.has(field) { self.money_value(field) } else { None }
+    }
+
+    fn money_value(&mut self, field: Field) -> Option<Sen> {
         let amount = match (self.row.get(field), self.row.notation()) {
-            (Cell::Absent, _) => return self.absent(field),
             (Cell::Integer(sen), _) => Sen(*sen),
             (Cell::Text(text), Notation::Csv) => {
                 match money::read(text, self.context.money, self.context.money_forms) {
@@ -146,8 +173,11 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     /// V002, V005; V015 for dpd.
     #[inline]
     pub fn count(&mut self, field: Field) -> Option<u16> {
+        if self.has(field) { self.count_value(field) } else { None }
+    }
+
+    fn count_value(&mut self, field: Field) -> Option<u16> {
         let number = match (self.row.get(field), self.row.notation()) {
-            (Cell::Absent, _) => return self.absent(field),
             (Cell::Integer(number), _) => *number,
             (Cell::Text(text), Notation::Csv) => match money::whole_number(text) {
                 Some(number) => number,
@@ -170,8 +200,11 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
 
     #[inline]
     pub fn flag(&mut self, field: Field) -> Option<bool> {
+        if self.has(field) { self.flag_value(field) } else { None }
+    }
+
+    fn flag_value(&mut self, field: Field) -> Option<bool> {
         match (self.row.get(field), self.row.notation()) {
-            (Cell::Absent, _) => self.absent(field),
             (Cell::Bool(truth), _) => Some(*truth),
             (Cell::Text(word), Notation::Csv) => match &**word {
                 "true" | "TRUE" | "1" | "Y" => Some(true),
@@ -185,9 +218,11 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     /// V003; V011 and V016; then what the field's own form asks for.
     #[inline]
     pub fn text(&mut self, field: Field) -> Option<&'a str> {
+        if !self.has(field) {
+            return None;
+        }
         let row = self.row;
         match row.get(field) {
-            Cell::Absent => self.absent(field),
             Cell::Text(text) => self.text_value(field, text),
             _ => self.wrong_type(field, "expected text"),
         }
@@ -196,6 +231,9 @@ impl<'a, 'row, 'c> Cells<'a, 'row, 'c> {
     fn text_value(&mut self, field: Field, text: &'a str) -> Option<&'a str> {
         let Kind::Text(max_length, form) = self.row.contract().line(field)?.kind else { return Some(text) };
         let shape = Shape::of(text);
+        if form == Form::Name {
+            self.name = shape;
+        }
         if shape.has_control_characters(text) {
             return self.unreadable(Code::V003, field, "control or invisible characters");
         }

@@ -67,6 +67,9 @@ pub(super) fn whole_number(text: &str) -> Option<i64> {
     Decimal::parse(text).filter(|number| number.places == 0).map(|number| number.unscaled)
 }
 
+/// So many digits make a number of 64 bits whatever they are.
+const DIGITS_THAT_FIT: usize = 19;
+
 /// A number of at most two decimal places: 12.5 is 125 with one place.
 struct Decimal {
     unscaled: i64,
@@ -81,22 +84,26 @@ impl Decimal {
             [b'-', rest @ ..] => (true, rest),
             all => (false, all),
         };
-        let point = magnitude.iter().position(|b| *b == b'.');
-        let (whole, fraction) = match point {
-            Some(at) => (&magnitude[..at], &magnitude[at + 1..]),
-            None => (magnitude, &[][..]),
-        };
-        let places = fraction.len();
-        if whole.is_empty() || places > 2 || (point.is_some() && places == 0) {
+        let fits = magnitude.len() <= DIGITS_THAT_FIT;
+        let (mut unscaled, mut point) = (0_u64, None);
+        for (at, byte) in magnitude.iter().enumerate() {
+            let digit = u64::from(byte.wrapping_sub(b'0'));
+            unscaled = match digit {
+                0..=9 if fits => unscaled.wrapping_mul(10).wrapping_add(digit),
+                0..=9 => unscaled.checked_mul(10)?.checked_add(digit)?,
+                _ if *byte == b'.' && point.is_none() => {
+                    point = Some(at);
+                    continue;
+                }
+                _ => return None,
+            };
+        }
+        let whole = point.unwrap_or(magnitude.len());
+        let places = point.map_or(0, |at| magnitude.len() - at - 1);
+        if whole == 0 || places > 2 || (point.is_some() && places == 0) {
             return None;
         }
-        let unscaled = whole.iter().chain(fraction).try_fold(0_i64, |sum, b| {
-            let digit = b.wrapping_sub(b'0');
-            if digit > 9 {
-                return None;
-            }
-            sum.checked_mul(10)?.checked_add(i64::from(digit))
-        })?;
+        let unscaled = i64::try_from(unscaled).ok()?;
         Some(Decimal { unscaled: if negative { -unscaled } else { unscaled }, places: places as u8 })
     }
 }

@@ -45,7 +45,7 @@ const fn class(byte: u8) -> u8 {
 }
 
 /// Which classes of bytes occur in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shape(u8);
 
 impl Shape {

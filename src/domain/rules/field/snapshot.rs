@@ -3,7 +3,7 @@
 use super::FieldContext;
 use super::cells::Cells;
 use super::shape::{self, Shape};
-use crate::domain::contract::row::{Cell, Row};
+use crate::domain::contract::row::Row;
 use crate::domain::contract::{
     AccountSnapshot, AccountStatus, Field, FieldSet, HolderRole, IdType, PaymentFrequency, PortfolioType,
     ProductType, SettlementType, SubjectType, spec,
@@ -23,10 +23,12 @@ pub fn read_snapshot<'a>(
     context: &FieldContext<'_>,
     findings: &mut Vec<Finding>,
 ) -> AccountSnapshot<'a> {
-    let mut record = read_fields(&mut Cells::new(row, context, findings));
+    let mut cells = Cells::new(row, context, findings);
+    let mut record = read_fields(&mut cells);
+    let name = cells.name;
     apply_defaults(&mut record, row);
     check_secondary_pair(row, findings);
-    check_name(record.full_name, record.subject_type, findings);
+    check_name(record.full_name.map(|text| (text, name)), record.subject_type, findings);
     check_dates_against_as_of(&record, findings);
     check_product_cap(&record, findings);
     record
@@ -106,10 +108,10 @@ fn read_fields<'a>(cells: &mut Cells<'a, '_, '_>) -> AccountSnapshot<'a> {
 
 /// A sent value that cannot be read gets no default: the record is rejected for it anyway.
 fn apply_defaults(record: &mut AccountSnapshot<'_>, row: &Row<'_>) {
-    if *row.get(Field::HolderRole) == Cell::Absent {
+    if !row.present().contains(Field::HolderRole) {
         record.holder_role = Some(HolderRole::Primary);
     }
-    if *row.get(Field::StatusDate) == Cell::Absent {
+    if !row.present().contains(Field::StatusDate) {
         record.status_date = record.closed_date.or(record.as_of_date);
         record.status_date_defaulted = true;
     }
@@ -117,7 +119,7 @@ fn apply_defaults(record: &mut AccountSnapshot<'_>, row: &Row<'_>) {
 
 /// V001 as a warning: half of the second identifier says nothing, and would be lost without a word.
 pub(super) fn check_secondary_pair(row: &Row<'_>, findings: &mut Vec<Finding>) {
-    let absent = |field| *row.get(field) == Cell::Absent;
+    let absent = |field| !row.present().contains(field);
     let missing = match (absent(Field::SecondaryIdType), absent(Field::SecondaryIdNumber)) {
         (true, false) => Field::SecondaryIdType,
         (false, true) => Field::SecondaryIdNumber,
@@ -127,9 +129,13 @@ pub(super) fn check_secondary_pair(row: &Row<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// V012: no person's name has digits (a company's may), nobody's is one character over and over.
-pub(super) fn check_name(name: Option<&str>, subject_type: Option<SubjectType>, findings: &mut Vec<Finding>) {
-    let Some(name) = name else { return };
-    let digits = Shape::of(name).has(shape::DIGIT) && subject_type != Some(SubjectType::Business);
+pub(super) fn check_name(
+    name: Option<(&str, Shape)>,
+    subject_type: Option<SubjectType>,
+    findings: &mut Vec<Finding>,
+) {
+    let Some((name, shape)) = name else { return };
+    let digits = shape.has(shape::DIGIT) && subject_type != Some(SubjectType::Business);
     if digits || shape::repeats_one_character(name) {
         findings.push(Finding::at(Code::V012, Field::FullName));
     }

@@ -56,6 +56,12 @@ pub fn bound_to_somebody_else(known: AccountOrigin, row: AccountOrigin) -> Findi
     }
 }
 
+/// P002, for a row of whatever holder that repeats a person from whom a correction took the account: what was moved to the
+/// right person does not move back by itself.
+pub fn taken_from_this_person() -> Finding {
+    Finding::at(Code::P002, Field::IdNumber).with_detail("a correction moved the account to another person")
+}
+
 /// P003: what has ended is not active again. An account that is truly reopened is corrected with the reason
 /// REOPENED; a row alone never does it. A row of the same day as the terminal one cannot undo it either, unless its
 /// batch takes the place of another.

@@ -1,0 +1,202 @@
+//! Iceberg's catalog over our own Postgres.
+//!
+//! The pointer to a table's metadata is a row of `iceberg_tables`, so that an append and what must be true with it are one
+//! transaction: [`SqlCatalog::update_with`].
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr as _;
+
+use async_trait::async_trait;
+use iceberg::io::FileIO;
+use iceberg::spec::{TableMetadata, TableMetadataBuilder};
+use iceberg::table::Table;
+use iceberg::{
+    Catalog, Error, ErrorKind, MetadataLocation, Namespace, NamespaceIdent, Result, Runtime, TableCommit,
+    TableCreation, TableIdent,
+};
+use sqlx::{PgConnection, PgPool};
+
+use crate::db::lake_catalog::{self, Place};
+
+/// What is to happen in the transaction that swaps a table's pointer; gets the table as it will be.
+pub type Alongside<'a> = Box<
+    dyn for<'c> FnOnce(
+            &'c mut PgConnection,
+            &'c Table,
+        ) -> Pin<Box<dyn Future<Output = crate::error::Result<()>> + Send + 'c>>
+        + Send
+        + 'a,
+>;
+
+/// The catalog by name, and where its tables live.
+#[derive(Debug)]
+pub struct SqlCatalog {
+    name: String,
+    warehouse: String,
+    pool: PgPool,
+    io: FileIO,
+}
+
+impl SqlCatalog {
+    pub(super) fn new(name: &str, warehouse: &str, pool: PgPool, io: FileIO) -> SqlCatalog {
+        let warehouse = warehouse.trim_end_matches('/').to_owned();
+        SqlCatalog { name: name.to_owned(), warehouse, pool, io }
+    }
+
+    fn table(&self, ident: &TableIdent, location: &str, metadata: TableMetadata) -> Result<Table> {
+        Table::builder()
+            .file_io(self.io.clone())
+            .metadata_location(location)
+            .metadata(metadata)
+            .identifier(ident.clone())
+            .runtime(Runtime::try_current()?)
+            .build()
+    }
+
+    /// Applies a commit and swaps the pointer, together with what else must be true then: all of it or nothing. Fails with a
+    /// conflict when the table has moved on since it was loaded.
+    pub(super) async fn update_with(
+        &self,
+        commit: TableCommit,
+        alongside: Option<Alongside<'_>>,
+    ) -> Result<Table> {
+        let ident = commit.identifier().clone();
+        let found = self.load_table(&ident).await?;
+        let from = found.metadata_location_result()?.to_owned();
+        let table = commit.apply(found)?;
+        let to = table.metadata_location_result()?.to_owned();
+        table.metadata().write_to(table.file_io(), &MetadataLocation::from_str(&to)?).await?;
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        let mut tx = self.pool.begin().await.map_err(|error| postgres(crate::error::Error::from(error)))?;
+        if !lake_catalog::swap_in_tx(&mut tx, place, &from, &to).await.map_err(postgres)? {
+            return Err(Error::new(ErrorKind::CatalogCommitConflicts, "the table has moved on"));
+        }
+        if let Some(alongside) = alongside {
+            alongside(&mut tx, &table).await.map_err(postgres)?;
+        }
+        tx.commit().await.map_err(|error| postgres(crate::error::Error::from(error)))?;
+        Ok(table)
+    }
+}
+
+fn postgres(error: crate::error::Error) -> Error {
+    Error::new(ErrorKind::Unexpected, "the catalog's database").with_source(error)
+}
+
+/// What the server never does to a table.
+fn refused<T>(what: &str) -> Result<T> {
+    Err(Error::new(ErrorKind::FeatureUnsupported, format!("tables of the lake are not {what}")))
+}
+
+#[async_trait]
+impl Catalog for SqlCatalog {
+    async fn list_namespaces(&self, parent: Option<&NamespaceIdent>) -> Result<Vec<NamespaceIdent>> {
+        if parent.is_some() {
+            return Ok(Vec::new());
+        }
+        let names = lake_catalog::namespaces(&self.pool, &self.name).await.map_err(postgres)?;
+        Ok(names.into_iter().map(NamespaceIdent::new).collect())
+    }
+
+    async fn create_namespace(
+        &self,
+        namespace: &NamespaceIdent,
+        properties: HashMap<String, String>,
+    ) -> Result<Namespace> {
+        lake_catalog::insert_namespace(&self.pool, &self.name, &namespace.join("."))
+            .await
+            .map_err(postgres)?;
+        Ok(Namespace::with_properties(namespace.clone(), properties))
+    }
+
+    async fn get_namespace(&self, namespace: &NamespaceIdent) -> Result<Namespace> {
+        if self.namespace_exists(namespace).await? {
+            return Ok(Namespace::new(namespace.clone()));
+        }
+        Err(Error::new(ErrorKind::NamespaceNotFound, format!("no namespace {}", namespace.join("."))))
+    }
+
+    async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
+        Ok(self.list_namespaces(None).await?.contains(namespace))
+    }
+
+    async fn update_namespace(&self, _: &NamespaceIdent, _: HashMap<String, String>) -> Result<()> {
+        refused("given other namespaces")
+    }
+
+    async fn drop_namespace(&self, _: &NamespaceIdent) -> Result<()> {
+        refused("dropped")
+    }
+
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
+        let names = lake_catalog::tables(&self.pool, &self.name, &namespace.join(".")).await;
+        let names = names.map_err(postgres)?;
+        Ok(names.into_iter().map(|name| TableIdent::new(namespace.clone(), name)).collect())
+    }
+
+    /// Creates a table; when somebody else just did, that one is it.
+    async fn create_table(&self, namespace: &NamespaceIdent, creation: TableCreation) -> Result<Table> {
+        let ident = TableIdent::new(namespace.clone(), creation.name.clone());
+        let folder = namespace.join(".");
+        let location = creation
+            .location
+            .clone()
+            .unwrap_or_else(|| format!("{}/{folder}/{}", self.warehouse, creation.name));
+        let creation = TableCreation { location: Some(location.clone()), ..creation };
+        let metadata = TableMetadataBuilder::from_table_creation(creation)?.build()?.metadata;
+        let file = MetadataLocation::new_with_metadata(location, &metadata);
+        metadata.write_to(&self.io, &file).await?;
+        let place = Place { catalog: &self.name, namespace: &folder, table: ident.name() };
+        let inserted = lake_catalog::insert_table(&self.pool, place, &file.to_string()).await;
+        if inserted.map_err(postgres)? {
+            return self.table(&ident, &file.to_string(), metadata);
+        }
+        self.load_table(&ident).await
+    }
+
+    async fn load_table(&self, ident: &TableIdent) -> Result<Table> {
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        let location = lake_catalog::metadata_location(&self.pool, place).await.map_err(postgres)?;
+        let location = location.ok_or_else(|| {
+            Error::new(ErrorKind::TableNotFound, format!("no table {namespace}.{}", ident.name()))
+        })?;
+        let metadata = TableMetadata::read_from(&self.io, &location).await?;
+        self.table(ident, &location, metadata)
+    }
+
+    async fn drop_table(&self, _: &TableIdent) -> Result<()> {
+        refused("dropped")
+    }
+
+    async fn purge_table(&self, _: &TableIdent) -> Result<()> {
+        refused("purged")
+    }
+
+    async fn table_exists(&self, ident: &TableIdent) -> Result<bool> {
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        Ok(lake_catalog::metadata_location(&self.pool, place).await.map_err(postgres)?.is_some())
+    }
+
+    async fn rename_table(&self, _: &TableIdent, _: &TableIdent) -> Result<()> {
+        refused("renamed")
+    }
+
+    async fn register_table(&self, ident: &TableIdent, metadata_location: String) -> Result<Table> {
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        let inserted = lake_catalog::insert_table(&self.pool, place, &metadata_location).await;
+        if !inserted.map_err(postgres)? {
+            return Err(Error::new(ErrorKind::TableAlreadyExists, format!("{namespace}.{}", ident.name())));
+        }
+        self.load_table(ident).await
+    }
+
+    async fn update_table(&self, commit: TableCommit) -> Result<Table> {
+        self.update_with(commit, None).await
+    }
+}

@@ -4,15 +4,7 @@
 -- counts; on one day the batch published later; within a batch the primary holder's record, then the later one. All
 -- months up to as_of are here; the facts of the account as such stand on its newest month alone. A person all of whose
 -- records stopped counting keeps one row per account with counts = 0, so that this can be told of them.
-with revisions as (
-    -- A first version bears the place of its batch. Later ones are few.
-    select s.batch_id, s.record_no, max(s.publication_no) as publication_no
-    from known_batches b
-    join account_snapshots s on s.batch_id = b.batch_id
-    where s.publication_no > b.place and s.known_from <= b.known_at
-    group by s.batch_id, s.record_no
-),
-versions as (
+with versions as (
     select
         s.*,
         b.place,

@@ -17,11 +17,27 @@ with accounts as (
             else 'OTHER'
         end as family,
         cast(extract(year from s.closed_date) * 12 + extract(month from s.closed_date) - 1 as bigint) as closed_month,
-        case s.payment_frequency when 'WEEKLY' then 52 when 'BIWEEKLY' then 26 when 'SEMI_MONTHLY' then 24 when 'QUARTERLY' then 4 else 12 end as payments_per_year
+        case s.payment_frequency when 'WEEKLY' then 52 when 'BIWEEKLY' then 26 when 'SEMI_MONTHLY' then 24 when 'QUARTERLY' then 4 else 12 end as payments_per_year,
+        -- Opened in twelve months: its first instalment falls due within a payment period, if there are others.
+        case when s.portfolio_type = 'INSTALMENT' and o.day_no <= k.as_of_day and k.as_of_month - o.month_no < 12 then 1 else 0 end as young,
+        case
+            when s.payment_frequency = 'ONE_OFF' then null
+            else o.day_no + case s.payment_frequency when 'WEEKLY' then 7 when 'BIWEEKLY' then 14 when 'SEMI_MONTHLY' then 16 when 'QUARTERLY' then 92 else 31 end
+        end as first_due_by,
+        case when s.is_open = 1 and (s.dpd > 0 or s.status = 'WRITTEN_OFF') and k.as_of_month - s.month_no < 12 then 1 else 0 end as late_now,
+        i.forgotten_months,
+        i.worst_3m as paid_late_3m,
+        i.worst_6m as paid_late_6m,
+        i.worst_12m as paid_late_12m,
+        i.worst_24m as paid_late_24m,
+        coalesce(i.due_12m, 0) as instalments_due,
+        i.on_time_12m as instalments_on_time,
+        i.first_default_day
     from clock k
     cross join account_standings s
     left join calendar o on o.day = s.opened_date
     left join calendar r on r.day = s.as_of_date
+    left join instalments i on i.contributor_id = s.contributor_id and i.account_ref = s.account_ref
 ),
 months as (
     select
@@ -81,9 +97,27 @@ written_off as (
     where m.status = 'WRITTEN_OFF'
     group by m.subject_id, m.contributor_id, m.account_ref
 ),
+-- The oldest day on which the reports of a late month say that something was unpaid.
+unpaid_since as (
+    select m.subject_id, m.contributor_id, m.account_ref, min(d.day_no - m.dpd) as day_no
+    from accounts a
+    join months m
+        on m.subject_id = a.subject_id and m.contributor_id = a.contributor_id and m.account_ref = a.account_ref
+    join calendar d on d.day = m.as_of_date
+    where a.young = 1 and m.dpd >= 30
+    group by m.subject_id, m.contributor_id, m.account_ref
+),
 ends as (
     select
         a.*,
+        case
+            when a.young = 0 then 0
+            when u.day_no is not null and (a.instalments_paid = 0 or a.first_due_by is null or u.day_no <= a.first_due_by) then 1
+            when a.first_default_day is not null and (a.first_due_by is null or a.first_default_day <= a.first_due_by) then 1
+            else 0
+        end as first_payment_default,
+        case when a.instalments_due > 0 then a.instalments_due + a.late_now else b.observed_months end as due_items,
+        case when a.instalments_due > 0 then a.instalments_on_time else b.on_time_months end as on_time_items,
         b.oldest_month, b.newest_month, b.worst_dpd_3m, b.worst_dpd_6m, b.worst_dpd_12m, b.worst_dpd_24m,
         b.months_since_last_dpd1, b.months_since_last_dpd30, b.known_before, b.overdue_before, b.dpd_before,
         b.on_time_months, b.observed_months,
@@ -100,6 +134,8 @@ ends as (
         on b.subject_id = a.subject_id and b.contributor_id = a.contributor_id and b.account_ref = a.account_ref
     left join written_off w
         on w.subject_id = a.subject_id and w.contributor_id = a.contributor_id and w.account_ref = a.account_ref
+    left join unpaid_since u
+        on u.subject_id = a.subject_id and u.contributor_id = a.contributor_id and u.account_ref = a.account_ref
 ),
 -- Every sum and maximum per contributor first, so that contributors are counted without a list of them.
 by_contributor as (
@@ -125,9 +161,13 @@ by_contributor as (
         sum(case when population = 'seen' and paying = 1 and next_due_date is not null then 1 else 0 end) as scheduled,
         max(case when population = 'seen' and is_open = 1 then dpd end) as worst_dpd,
         max(worst_dpd_3m) as worst_dpd_3m,
+        max(case when population = 'seen' then paid_late_3m end) as paid_late_3m,
         max(worst_dpd_6m) as worst_dpd_6m,
+        max(case when population = 'seen' then paid_late_6m end) as paid_late_6m,
         max(worst_dpd_12m) as worst_dpd_12m,
+        max(case when population = 'seen' then paid_late_12m end) as paid_late_12m,
         max(worst_dpd_24m) as worst_dpd_24m,
+        max(case when population = 'seen' then paid_late_24m end) as paid_late_24m,
         sum(case when worst_dpd_12m >= 30 then 1 else 0 end) as cnt_30p,
         sum(case when worst_dpd_12m >= 60 then 1 else 0 end) as cnt_60p,
         sum(case when worst_dpd_12m >= 90 then 1 else 0 end) as cnt_90p,
@@ -136,8 +176,11 @@ by_contributor as (
         max(known_before) as known_before,
         sum(coalesce(overdue_before, cast(0 as decimal(38, 0)))) as overdue_before,
         max(dpd_before) as dpd_before,
-        sum(coalesce(on_time_months, 0)) as on_time_months,
-        sum(coalesce(observed_months, 0)) as observed_months,
+        -- How far back instalments reach of which everything is known.
+        min(case when population = 'seen' then forgotten_months end) as forgotten_months,
+        sum(case when population = 'seen' then coalesce(on_time_items, 0) else 0 end) as on_time_items,
+        sum(case when population = 'seen' then coalesce(due_items, 0) else 0 end) as due_items,
+        sum(case when population = 'seen' then first_payment_default else 0 end) as first_payment_defaults,
         sum(case when family = 'TELCO_UTIL' then coalesce(on_time_months, 0) else 0 end) as telco_util_on_time,
         sum(case when family = 'TELCO_UTIL' then coalesce(observed_months, 0) else 0 end) as telco_util_observed,
         sum(case when family = 'RENTAL' then coalesce(on_time_months, 0) else 0 end) as rental_on_time,
@@ -188,9 +231,13 @@ by_subject as (
         sum(scheduled) as scheduled,
         max(worst_dpd) as worst_dpd,
         max(worst_dpd_3m) as worst_dpd_3m,
+        max(paid_late_3m) as paid_late_3m,
         max(worst_dpd_6m) as worst_dpd_6m,
+        max(paid_late_6m) as paid_late_6m,
         max(worst_dpd_12m) as worst_dpd_12m,
+        max(paid_late_12m) as paid_late_12m,
         max(worst_dpd_24m) as worst_dpd_24m,
+        max(paid_late_24m) as paid_late_24m,
         sum(cnt_30p) as cnt_30p,
         sum(cnt_60p) as cnt_60p,
         sum(cnt_90p) as cnt_90p,
@@ -199,8 +246,10 @@ by_subject as (
         max(known_before) as known_before,
         sum(overdue_before) as overdue_before,
         max(dpd_before) as dpd_before,
-        sum(on_time_months) as on_time_months,
-        sum(observed_months) as observed_months,
+        min(forgotten_months) as forgotten_months,
+        sum(on_time_items) as on_time_items,
+        sum(due_items) as due_items,
+        sum(first_payment_defaults) as first_payment_defaults,
         sum(telco_util_on_time) as telco_util_on_time,
         sum(telco_util_observed) as telco_util_observed,
         sum(rental_on_time) as rental_on_time,
@@ -239,6 +288,11 @@ calendar_months as (
     ) observed_months
     group by subject_id
 ),
+persons as (
+    select subject_id from by_subject
+    union
+    select subject_id from applications_made
+),
 same_day_opens as (
     select subject_id, max(opened) as opened
     from (
@@ -250,11 +304,11 @@ same_day_opens as (
     group by subject_id
 )
 select
-    s.subject_id,
+    n.subject_id,
     case
         when disputed > 0 then 'PARTIAL'
-        when seen = 0 then 'NO_HIT'
-        when history_months < 3 then 'THIN'
+        when coalesce(seen, 0) = 0 and coalesce(a.applications_90d, 0) = 0 then 'NO_HIT'
+        when coalesce(history_months, 0) < 3 then 'THIN'
         else 'HIT'
     end as hit_status,
     case when seen > 0 then cast(open_accounts as bigint) end as active_account_count,
@@ -280,32 +334,56 @@ select
             end
     end as monthly_obligation,
     case
-        when seen = 0 or (scheduled > 0 and p.any_fresh = 0) then null
+        when coalesce(seen, 0) = 0 or (scheduled > 0 and p.any_fresh = 0) then null
         else coalesce(p.due_14d_sen, 0)
     end as due_next_14d,
     case
-        when seen = 0 or (scheduled > 0 and p.any_fresh = 0) then null
+        when coalesce(seen, 0) = 0 or (scheduled > 0 and p.any_fresh = 0) then null
         else coalesce(p.due_30d_sen, 0)
     end as due_next_30d,
     worst_dpd as current_worst_dpd,
-    worst_dpd_3m,
-    worst_dpd_6m,
-    worst_dpd_12m,
-    worst_dpd_24m,
+    case
+        when forgotten_months < 3 then null
+        when worst_dpd_3m is null or paid_late_3m > worst_dpd_3m then paid_late_3m
+        else worst_dpd_3m
+    end as worst_dpd_3m,
+    case
+        when forgotten_months < 6 then null
+        when worst_dpd_6m is null or paid_late_6m > worst_dpd_6m then paid_late_6m
+        else worst_dpd_6m
+    end as worst_dpd_6m,
+    case
+        when forgotten_months < 12 then null
+        when worst_dpd_12m is null or paid_late_12m > worst_dpd_12m then paid_late_12m
+        else worst_dpd_12m
+    end as worst_dpd_12m,
+    case
+        when forgotten_months < 24 then null
+        when worst_dpd_24m is null or paid_late_24m > worst_dpd_24m then paid_late_24m
+        else worst_dpd_24m
+    end as worst_dpd_24m,
     case when seen > 0 then cast(cnt_30p as bigint) end as cnt_30p_12m,
     case when seen > 0 then cast(cnt_60p as bigint) end as cnt_60p_12m,
     case when seen > 0 then cast(cnt_90p as bigint) end as cnt_90p_12m,
+    case when seen > 0 then cast(first_payment_defaults as bigint) end as first_payment_default_12m,
     months_since_last_dpd1,
     months_since_last_dpd30,
     case when known_before = 1 then cast(overdue as bigint) - cast(overdue_before as bigint) end as overdue_trend_3m,
     case when known_before = 1 then coalesce(worst_dpd, 0) - coalesce(dpd_before, 0) end as dpd_trend_3m,
-    case when observed_months > 0 then cast(floor(cast(on_time_months * 10000 as double) / cast(observed_months as double)) as bigint) end as on_time_ratio_12m,
-    case when seen > 0 then cast(on_time_months as bigint) end as on_time_ratio_12m_num,
-    case when seen > 0 then cast(observed_months as bigint) end as on_time_ratio_12m_den,
+    case
+        when forgotten_months < 12 then null
+        when due_items > 0 then cast(floor(cast(on_time_items * 10000 as double) / cast(due_items as double)) as bigint)
+    end as on_time_ratio_12m,
+    case when seen > 0 and (forgotten_months is null or forgotten_months >= 12) then cast(on_time_items as bigint) end as on_time_ratio_12m_num,
+    case when seen > 0 and (forgotten_months is null or forgotten_months >= 12) then cast(due_items as bigint) end as on_time_ratio_12m_den,
     case when seen > 0 then cast(coalesce(c.clean_months, 0) as bigint) end as months_no_arrears_12m,
     case when seen > 0 then cast(coalesce(c.known_months, 0) as bigint) end as months_no_arrears_12m_den,
     case when telco_util_observed > 0 then cast(floor(cast(telco_util_on_time * 10000 as double) / cast(telco_util_observed as double)) as bigint) end as telco_util_on_time_12m,
     case when rental_observed > 0 then cast(floor(cast(rental_on_time * 10000 as double) / cast(rental_observed as double)) as bigint) end as rental_on_time_12m,
+    coalesce(a.applications_7d, 0) as applications_7d,
+    coalesce(a.applications_30d, 0) as applications_30d,
+    coalesce(a.applications_90d, 0) as applications_90d,
+    coalesce(a.applied_contributors_30d, 0) as applied_contributors_30d,
     case when seen > 0 then cast(opened_30d as bigint) end as opened_30d,
     case when seen > 0 then cast(opened_90d as bigint) end as opened_90d,
     case when seen > 0 then cast(opened_180d as bigint) end as opened_180d,
@@ -329,16 +407,18 @@ select
             - case when extract(day from s.as_of) < extract(day from first_opened) then 1 else 0 end
     end as bigint) as oldest_account_months,
     case when newest_opened_days_ago < 0 then 0 else newest_opened_days_ago end as newest_account_days,
-    cast(history_months as bigint) as history_months,
-    cast(contributors as bigint) as contributors_seen,
-    history_months < 3 as thin_file,
-    cast(disputed as bigint) as disputed_account_count,
-    cast(disputed as bigint) as hidden_item_count,
+    cast(coalesce(history_months, 0) as bigint) as history_months,
+    cast(coalesce(contributors, 0) as bigint) as contributors_seen,
+    coalesce(history_months, 0) < 3 as thin_file,
+    cast(coalesce(disputed, 0) as bigint) as disputed_account_count,
+    cast(coalesce(disputed, 0) as bigint) as hidden_item_count,
     newest_as_of,
     oldest_as_of,
-    cast(stale_accounts as bigint) as stale_accounts
-from by_subject s
-left join payments_due p on p.subject_id = s.subject_id
-left join bnpl_peaks b on b.subject_id = s.subject_id
-left join calendar_months c on c.subject_id = s.subject_id
-left join same_day_opens d on d.subject_id = s.subject_id
+    cast(coalesce(stale_accounts, 0) as bigint) as stale_accounts
+from persons n
+left join by_subject s on s.subject_id = n.subject_id
+left join applications_made a on a.subject_id = n.subject_id
+left join payments_due p on p.subject_id = n.subject_id
+left join bnpl_peaks b on b.subject_id = n.subject_id
+left join calendar_months c on c.subject_id = n.subject_id
+left join same_day_opens d on d.subject_id = n.subject_id

@@ -11,6 +11,8 @@
 mod catalog;
 mod columns;
 mod commit;
+pub mod gold;
+pub mod query;
 mod scan;
 pub mod silver;
 pub mod tables;

@@ -108,10 +108,7 @@ pub fn params(moment: Moment) -> Result<(SchemaRef, RecordBatch)> {
     ]));
     let row = RecordBatch::try_new(
         Arc::clone(&schema),
-        vec![
-            Arc::new(Date32Array::from(vec![days_since_1970(moment.as_of)])),
-            instants([moment.known_at]),
-        ],
+        vec![Arc::new(Date32Array::from(vec![days_since_1970(moment.as_of)])), instants([moment.known_at])],
     );
     Ok((schema, row.map_err(|error| mismatch("params", &error))?))
 }

@@ -153,7 +153,8 @@ impl Session {
         (from, before): (Option<&str>, Option<&str>),
     ) -> Result<()> {
         let mut rows = self.context.table(of).await.map_err(|error| trouble(of, &error))?;
-        let bounds = [from.map(|from| col(column).gt_eq(lit(from))), before.map(|end| col(column).lt(lit(end)))];
+        let bounds =
+            [from.map(|from| col(column).gt_eq(lit(from))), before.map(|end| col(column).lt(lit(end)))];
         for bound in bounds.into_iter().flatten() {
             rows = rows.filter(bound).map_err(|error| trouble(of, &error))?;
         }
@@ -165,7 +166,9 @@ impl Session {
     /// # Errors
     /// When there is no such table or column.
     pub async fn register_members(&self, name: &str, of: &str, among: &str, column: &str) -> Result<()> {
-        let table = |name: String| async move { self.context.table(&name).await.map_err(|error| trouble(&name, &error)) };
+        let table = |name: String| async move {
+            self.context.table(&name).await.map_err(|error| trouble(&name, &error))
+        };
         let (rows, members) = (table(of.to_owned()).await?, table(among.to_owned()).await?);
         let kind = datafusion::logical_expr::JoinType::RightSemi;
         let rows = members.join(rows, kind, &[column], &[column], None);
@@ -232,7 +235,8 @@ impl ParquetTable {
         let mut found = Vec::with_capacity(files.len());
         for file in files {
             let place = file.path.strip_prefix(root);
-            let place = place.ok_or_else(|| Error::Internal(format!("query: a file is outside of {root}")))?;
+            let place =
+                place.ok_or_else(|| Error::Internal(format!("query: a file is outside of {root}")))?;
             found.push(PartitionedFile::new(place, file.bytes));
         }
         Ok(ParquetTable {
@@ -274,7 +278,8 @@ impl TableProvider for ParquetTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let options = state.config_options().execution.parquet.clone();
-        let options = datafusion::common::config::TableParquetOptions { global: options, ..Default::default() };
+        let options =
+            datafusion::common::config::TableParquetOptions { global: options, ..Default::default() };
         let source = ParquetSource::new(Arc::clone(&self.schema)).with_table_parquet_options(options);
         // How many rows there are decides which side of a join is kept in memory.
         let mut statistics = Statistics::new_unknown(&self.schema);
@@ -331,7 +336,9 @@ fn viewed(schema: &Schema) -> SchemaRef {
 /// An error of DataFusion in our words. Its text names tables and columns, never a value.
 fn trouble(doing: &str, error: &DataFusionError) -> Error {
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => Error::Overloaded("the question needs more memory than there is"),
+        DataFusionError::ResourcesExhausted(_) => {
+            Error::Overloaded("the question needs more memory than there is")
+        }
         DataFusionError::ObjectStore(error) => Error::Store(format!("query: {doing}: {error}")),
         DataFusionError::IoError(error) => Error::Disk(format!("query: {doing}: {error}")),
         error => Error::Internal(format!("query: {doing}: {error}")),

@@ -194,9 +194,12 @@ impl Draw<'_> {
         let account_ref = format!("account-{person}-{number}");
         let opened = self.among(&[-1, 0, 29, 30, 89, 90, 179, 180, 400, 900, 2000]);
         let opened_date = self.as_of - TimeDelta::days(opened);
-        let product = self.one(prop_oneof![3 => Just(ProductType::BnplPlan), 2 => prop::sample::select(ProductType::ALL)]);
+        let product = self
+            .one(prop_oneof![3 => Just(ProductType::BnplPlan), 2 => prop::sample::select(ProductType::ALL)]);
         let mut holders = vec![(person, HolderRole::Primary)];
-        holders.extend(self.maybe(20, |draw| (person + 1, draw.among(&[HolderRole::Joint, HolderRole::Guarantor]))));
+        holders.extend(
+            self.maybe(20, |draw| (person + 1, draw.among(&[HolderRole::Joint, HolderRole::Guarantor]))),
+        );
         for round in 0..self.one(1..=BATCHES) {
             let batch = &batches[contributor + CONTRIBUTORS * round];
             for month in 0..self.among(&[1, 2, 5, 27]) {
@@ -204,7 +207,8 @@ impl Draw<'_> {
                 let as_of_date = self.as_of - TimeDelta::days(shift + month * 30);
                 for (holder, role) in holders.clone() {
                     let bare = bare(holder, batch.contributor_id, &account_ref);
-                    let bare = Account { holder_role: role, product_type: product, opened_date, as_of_date, ..bare };
+                    let bare =
+                        Account { holder_role: role, product_type: product, opened_date, as_of_date, ..bare };
                     self.record(into, batch, bare, person);
                 }
             }
@@ -241,7 +245,8 @@ impl Draw<'_> {
     }
 
     fn words(&mut self) -> Words {
-        let status = prop_oneof![4 => Just(AccountStatus::Active), 2 => prop::sample::select(AccountStatus::ALL)];
+        let status =
+            prop_oneof![4 => Just(AccountStatus::Active), 2 => prop::sample::select(AccountStatus::ALL)];
         let frequency = self.maybe(90, |draw| draw.among(PaymentFrequency::ALL));
         (self.one(status), self.among(PortfolioType::ALL), frequency, self.chance(4))
     }
@@ -256,7 +261,9 @@ impl Draw<'_> {
             contributor_dispute,
             outstanding,
             overdue,
-            dpd: self.one(prop_oneof![2 => Just(0u16), 3 => prop::sample::select(vec![1, 29, 30, 59, 60, 61, 90, 400])]),
+            dpd: self.one(
+                prop_oneof![2 => Just(0u16), 3 => prop::sample::select(vec![1, 29, 30, 59, 60, 61, 90, 400])],
+            ),
             closed_date: self.maybe(35, |draw| draw.day(-800, 20)),
             settled_date: self.maybe(25, |draw| draw.day(-800, 20)),
             write_off_date: self.maybe(20, |draw| draw.day(-900, 20)),

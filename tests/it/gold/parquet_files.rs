@@ -38,7 +38,9 @@ pub fn write(histories: &Histories, moment: Moment, folder: &Path) {
 pub fn register(session: &Session, folder: &Path) {
     for name in gold::TABLES {
         let path = folder.join(format!("{name}.parquet"));
-        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap());
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(
+            File::open(&path).unwrap(),
+        );
         let reader = reader.unwrap();
         let file = ParquetFile {
             path: format!("file://{}", path.display()),

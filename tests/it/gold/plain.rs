@@ -44,7 +44,12 @@ impl Lake<'_> {
             }
         }
         let applications = self.applications(&places);
-        for word in self.histories.applications.iter().filter(|word| self.is_recent(word) && known.contains(&word.batch_id)) {
+        for word in self
+            .histories
+            .applications
+            .iter()
+            .filter(|word| self.is_recent(word) && known.contains(&word.batch_id))
+        {
             accounts.entry(word.subject_id).or_default();
         }
         let applied = |subject| applications.get(subject).map_or(&[][..], Vec::as_slice);
@@ -74,7 +79,8 @@ impl Lake<'_> {
         }
         let mut applied: HashMap<SubjectId, Vec<Applied>> = HashMap::new();
         for word in latest.into_values().filter(|word| word.decision != Decision::Withdrawn) {
-            let one = Applied { contributor_id: word.contributor_id, applied_on: business_date(word.applied_at) };
+            let one =
+                Applied { contributor_id: word.contributor_id, applied_on: business_date(word.applied_at) };
             applied.entry(word.subject_id).or_default().push(one);
         }
         applied
@@ -104,7 +110,9 @@ impl Lake<'_> {
             places.contains_key(&s.batch_id) && !s.withdrawn && s.account.as_of_date <= self.as_of
         };
         let mut arrivals: Vec<&Snapshot> = versions.into_values().filter(counts).collect();
-        arrivals.sort_by_key(|s| (s.account.as_of_date, places[&s.batch_id], Reverse(s.account.holder_role), s.record_no));
+        arrivals.sort_by_key(|s| {
+            (s.account.as_of_date, places[&s.batch_id], Reverse(s.account.holder_role), s.record_no)
+        });
         let mut accounts: BTreeMap<(SubjectId, ContributorId, String), Account> = BTreeMap::new();
         for arrival in arrivals {
             let new = &arrival.account;
@@ -122,7 +130,8 @@ impl Lake<'_> {
     fn listed(&self, snapshot: &Snapshot) -> Option<Sen> {
         let account = &snapshot.account;
         let mine = self.histories.delistings.iter().filter(|delisting| {
-            (delisting.contributor_id, &delisting.account_ref) == (account.contributor_id, &account.account_ref)
+            (delisting.contributor_id, &delisting.account_ref)
+                == (account.contributor_id, &account.account_ref)
         });
         let taken_back = mine.filter(|d| d.delisted_at <= self.known_at).map(|d| d.delisted_on).max();
         let stands = snapshot.listing_requested
@@ -138,7 +147,8 @@ impl Lake<'_> {
     /// As lookups are told of it: after the events, and unless something is in the way.
     fn as_served(&self, account: Account, events: &[Posted]) -> Option<Account> {
         let in_force = self.histories.restrictions.iter().filter(|restriction| {
-            (restriction.contributor_id, &restriction.account_ref) == (account.contributor_id, &account.account_ref)
+            (restriction.contributor_id, &restriction.account_ref)
+                == (account.contributor_id, &account.account_ref)
                 && restriction.opened_at <= self.known_at
                 && restriction.lifted_at.is_none_or(|lifted| lifted > self.known_at)
         });

@@ -75,8 +75,17 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "which catalog knows the tables of the lake: sql (this Postgres), glue, rest, or off",
     ),
     ("ETR_LAKE_CATALOG_URI", "(none)", "address of the REST catalog, or of Glue where it is not AWS's own"),
+    (
+        "ETR_LAKE_CATALOG_CREDENTIAL",
+        "(none)",
+        "<client id>:<secret> by which a REST catalog gives tokens (OAuth2)",
+    ),
     ("ETR_LAKE_NAME", "etrplus", "name of the catalog; engines must call it the same"),
-    ("ETR_LAKE_WAREHOUSE", "s3://<ETR_S3_BUCKET>/lake", "where the tables of the lake are made"),
+    (
+        "ETR_LAKE_WAREHOUSE",
+        "s3://<ETR_S3_BUCKET>/lake",
+        "where the tables of the lake are made; for a REST catalog its name of the warehouse",
+    ),
     ("ETR_LAKE_KMS_KEY_ID", "(none)", "KMS key that encrypts the files of the lake (SSE-KMS)"),
     (
         "ETR_LAKE_BUCKETS",
@@ -133,8 +142,10 @@ pub enum LakeCatalog {
 pub struct LakeConfig {
     pub catalog: LakeCatalog,
     pub catalog_uri: Option<String>,
+    /// Client id and secret of a REST catalog, with a colon between them.
+    pub catalog_credential: Option<SecretString>,
     pub name: String,
-    /// As `s3://bucket/prefix`, without a slash at its end.
+    /// As `s3://bucket/prefix`, without a slash at its end; for a REST catalog the name that it has for a warehouse.
     pub warehouse: String,
     pub kms_key_id: Option<String>,
     pub buckets: u32,
@@ -314,9 +325,13 @@ fn lake(read: &mut Reader<'_>) -> LakeConfig {
     if catalog == LakeCatalog::Rest && catalog_uri.is_none() {
         read.errors.push("ETR_LAKE_CATALOG_URI is not set: the REST catalog needs its address".into());
     }
+    let catalog_credential = read.optional("ETR_LAKE_CATALOG_CREDENTIAL");
+    if catalog_credential.as_ref().is_some_and(|credential| !credential.contains(':')) {
+        read.errors.push("ETR_LAKE_CATALOG_CREDENTIAL must be <client id>:<secret>".into());
+    }
     let bucket = read.optional("ETR_S3_BUCKET").unwrap_or_default();
     let warehouse = read.optional("ETR_LAKE_WAREHOUSE").unwrap_or_else(|| format!("s3://{bucket}/lake"));
-    if !warehouse.starts_with("s3://") {
+    if catalog != LakeCatalog::Rest && !warehouse.starts_with("s3://") {
         read.errors.push("ETR_LAKE_WAREHOUSE must be s3://bucket/prefix".into());
     }
     let buckets = read.parsed("ETR_LAKE_BUCKETS", 4, "a number from 1 to 64");
@@ -330,6 +345,7 @@ fn lake(read: &mut Reader<'_>) -> LakeConfig {
     LakeConfig {
         catalog,
         catalog_uri,
+        catalog_credential: catalog_credential.map(Into::into),
         name: read.optional("ETR_LAKE_NAME").unwrap_or_else(|| "etrplus".into()),
         warehouse: warehouse.trim_end_matches('/').to_owned(),
         kms_key_id: read.optional("ETR_LAKE_KMS_KEY_ID"),
@@ -511,6 +527,8 @@ mod tests {
             ("ETR_TOKEN_KEY", two_keys.as_str(), "ETR_TOKEN_KEY must be one key"),
             ("ETR_LOG_FORMAT", "jsno", "ETR_LOG_FORMAT must be json or text"),
             ("ETR_LOG", "info,etrplus=loud", "ETR_LOG must be a filter"),
+            ("ETR_LAKE_WAREHOUSE", "my-warehouse", "ETR_LAKE_WAREHOUSE must be s3://"),
+            ("ETR_LAKE_CATALOG_CREDENTIAL", "just-a-name", "ETR_LAKE_CATALOG_CREDENTIAL must be"),
             ("ETR_REQUEST_SECONDS", "0", "ETR_REQUEST_SECONDS must be at least 1"),
         ] {
             let mut variables = complete();

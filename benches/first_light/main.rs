@@ -10,6 +10,7 @@
 mod decoded;
 mod hand;
 mod history;
+mod landing;
 mod load;
 mod lookups;
 mod machine;
@@ -77,6 +78,8 @@ enum Part {
     Publish,
     /// A batch about accounts that are there already: what the rules of history cost.
     History,
+    /// From `published` to `curated`, 35 contributors at once; 1,000 appends to one table.
+    Landing,
     /// Profile lookups with their footprints, beside pgbench of the same statements.
     Lookups,
     /// Memory while a large body streams in, and while batches of up to 10 million rows (--full) are judged.
@@ -147,6 +150,7 @@ async fn run(args: &Args) -> Result<()> {
             Part::Rules => tokio::task::block_in_place(|| rules::run(scale)),
             Part::Publish => publish::run(&mut world, scale).await,
             Part::History => history::run(&mut world, scale).await,
+            Part::Landing => landing::run(&mut world, scale).await,
             Part::Lookups => lookups::run(&mut world, scale).await,
             Part::Memory => memory::run(&mut world, scale).await,
             Part::Start => start::run(&mut world, scale).await,

@@ -200,6 +200,43 @@ impl Database {
         token(server, &self.risk_engine).await
     }
 
+    /// Batches land in the lake, and do not wait for company longer than usual.
+    pub fn switch_lake_on(&mut self) {
+        self.variables.insert("ETR_LAKE_CATALOG".into(), "sql".into());
+        let bucket = self.variables.get("ETR_S3_BUCKET").cloned().unwrap_or_default();
+        let database = self.url.rsplit('/').next().unwrap_or_default().to_owned();
+        let database = database.split('?').next().unwrap_or_default();
+        self.variables.insert("ETR_LAKE_WAREHOUSE".into(), format!("s3://{bucket}/lake/{database}"));
+    }
+
+    /// What the binary would read.
+    pub fn config(&self) -> Result<Config> {
+        let mut variables = self.variables.clone();
+        variables.insert("ETR_LAKE_COMMIT_SECONDS".into(), "0".into());
+        Ok(Config::from_variables(&variables)?)
+    }
+
+    /// More contributors, each with a system that sends: their access tokens.
+    pub async fn more_contributors(&self, server: &Server, count: usize) -> Result<Vec<String>> {
+        let app = serve::wire(Config::from_variables(&self.variables)?).await?;
+        let registry =
+            Registry { pool: &app.db.system, keys: &app.keys, clock: &app.clock, actor: "benchmark" };
+        let mut tokens = Vec::with_capacity(count);
+        for n in 0..count {
+            let slug = format!("bench-{n}");
+            let new = NewContributor { slug: slug.clone(), name: slug.clone(), terms: Terms::default() };
+            let contributor = registry.ensure_contributor(&new).await?;
+            let scopes = [Scope::BatchesWrite, Scope::BatchesRead];
+            tokens.push(client(&registry, &slug, Some(contributor), &scopes, &[]).await?);
+        }
+        app.db.close().await;
+        let mut issued = Vec::with_capacity(count);
+        for credentials in &tokens {
+            issued.push(token(server, credentials).await?);
+        }
+        Ok(issued)
+    }
+
     pub async fn connect(&self) -> Result<PgConnection> {
         Ok(PgConnection::connect(&self.url).await?)
     }

@@ -97,7 +97,7 @@ pub struct Unopened {
     pub contributor_id: ContributorId,
     pub batch_id: BatchId,
     pub record_no: i64,
-    pub account_ref: Option<String>,
+    pub application_ref: String,
     pub decided_at: DateTime<Utc>,
     /// It was counted as warned before.
     pub warned: bool,
@@ -128,7 +128,7 @@ pub async fn mark_unopened_in_tx(
             ORDER BY a.batch_id, a.record_no LIMIT $3 FOR UPDATE OF a SKIP LOCKED)
         UPDATE applications a SET found_unopened_at = $2 FROM unopened u
         WHERE a.batch_id = u.batch_id AND a.record_no = u.record_no AND a.publication_no = u.publication_no
-        RETURNING a.contributor_id, a.batch_id, a.record_no, a.account_ref, a.warned,
+        RETURNING a.contributor_id, a.batch_id, a.record_no, a.application_ref, a.warned,
             coalesce(a.decision_at, a.applied_at) AS decided_at",
     )
     .bind(decided_before)

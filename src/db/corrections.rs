@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
+use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use crate::domain::contract::Field;
 use crate::domain::contract::spec::{self, Kind};
 use crate::domain::correction::Sent;
+use crate::domain::correction::history::{Counting, HistoryFinding};
 use crate::error::Result;
 use crate::ids::{BatchId, CaseId, ClientId, ContributorId};
 use crate::privacy::Token;
@@ -36,12 +38,17 @@ pub struct Correction {
     pub decided_by: Option<ClientId>,
     pub decided_at: Option<DateTime<Utc>>,
     pub applied_at: Option<DateTime<Utc>>,
+    /// What the history rules find that they did not find before.
+    pub history: Json<Vec<HistoryFinding>>,
+    /// Why it was applied although one of them rejects.
+    pub override_reason: Option<String>,
 }
 
 macro_rules! correction_columns {
     () => {
         "correction_id, contributor_id, account_ref, as_of_from, as_of_to, kind, changes, reason, evidence_ref, adverse, \
-         records, state, requested_by, requested_at, agreed_by, agreed_at, decided_by, decided_at, applied_at"
+         records, state, requested_by, requested_at, agreed_by, agreed_at, decided_by, decided_at, applied_at, history, \
+         override_reason"
     };
 }
 
@@ -50,8 +57,8 @@ pub async fn insert(ex: impl PgExecutor<'_>, new: &Correction) -> Result<bool> {
     let inserted = sqlx::query(
         "/* corrections.insert */
         INSERT INTO corrections (correction_id, contributor_id, account_ref, as_of_from, as_of_to, kind, changes, reason,
-            evidence_ref, adverse, records, state, requested_by, requested_at, agreed_by, agreed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'requested', $12, $13, $14, $15)
+            evidence_ref, adverse, records, state, requested_by, requested_at, agreed_by, agreed_at, history)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'requested', $12, $13, $14, $15, $16)
         ON CONFLICT (contributor_id, account_ref, as_of_from, as_of_to, kind) WHERE state = 'requested' DO NOTHING",
     )
     .bind(new.correction_id)
@@ -69,6 +76,7 @@ pub async fn insert(ex: impl PgExecutor<'_>, new: &Correction) -> Result<bool> {
     .bind(new.requested_at)
     .bind(new.agreed_by)
     .bind(new.agreed_at)
+    .bind(&new.history)
     .execute(ex)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -180,6 +188,19 @@ pub async fn agree_in_tx(
     Ok(agreed.rows_affected() == 1)
 }
 
+/// Notes what the history rules find now, and why they are overridden, of a request that is about to be applied.
+pub async fn set_history_in_tx(connection: &mut PgConnection, of: &Correction) -> Result<()> {
+    sqlx::query(
+        "/* corrections.set_history */ UPDATE corrections SET history = $2, override_reason = $3 WHERE correction_id = $1",
+    )
+    .bind(of.correction_id)
+    .bind(&of.history)
+    .bind(&of.override_reason)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Notes that a request is applied. `false` when it does not wait any more.
 pub async fn set_applied_in_tx(
     connection: &mut PgConnection,
@@ -234,6 +255,34 @@ pub async fn targets(connection: &mut PgConnection, of: &Correction) -> Result<V
     .fetch_all(connection)
     .await?;
     Ok(rows.iter().filter_map(Value::as_object).map(as_sent).collect())
+}
+
+/// The records of the correction's account that count, one of each day, the oldest first: what its history is made of. The
+/// primary holder's stands for the account, as in a batch.
+pub async fn account_records(connection: &mut PgConnection, of: &Correction) -> Result<Vec<Counting>> {
+    let rows: Vec<(NaiveDate, Value, Option<Vec<String>>)> = sqlx::query_as(concat!(
+        "/* corrections.account_records */ ",
+        records_in_range!(),
+        " SELECT DISTINCT ON (n.as_of_date) n.as_of_date, to_jsonb(n), n.imputed
+        FROM newest n LEFT JOIN batches b ON b.batch_id = n.batch_id
+        WHERE NOT n.withdrawn
+        ORDER BY n.as_of_date, n.holder_role, b.publication_no DESC NULLS LAST, n.record_no DESC"
+    ))
+    .bind(of.contributor_id)
+    .bind(&of.account_ref)
+    .bind(of.as_of_from)
+    .bind(of.as_of_to)
+    .fetch_all(connection)
+    .await?;
+    let counting = |(as_of_date, row, imputed): (NaiveDate, Value, Option<Vec<String>>)| {
+        let imputed = imputed.unwrap_or_default();
+        Some(Counting {
+            as_of_date,
+            sent: as_sent(row.as_object()?),
+            imputed: imputed.iter().filter_map(|name| Field::from_name(name)).collect(),
+        })
+    };
+    Ok(rows.into_iter().filter_map(counting).collect())
 }
 
 /// Enters a new version of each of those records, with some columns changed; says which batches they came in. A value that

@@ -45,6 +45,7 @@ pub mod precedents;
 pub mod recalls;
 pub mod reconcile;
 pub mod reconcile_accounts;
+pub mod reconcile_lake;
 pub mod reconcile_records;
 pub mod reconciliations;
 pub mod rehearsals;

@@ -39,6 +39,8 @@ pub async fn park_staged_in_tx(
 pub struct ParkedEvent {
     pub batch_id: BatchId,
     pub period_end: NaiveDate,
+    /// The batch whose rejected records that one was sent to fix.
+    pub fixes: Option<BatchId>,
     #[sqlx(flatten)]
     pub event: EventRow,
 }
@@ -51,7 +53,7 @@ pub async fn lock_with_account(
     limit: i64,
 ) -> Result<Vec<ParkedEvent>> {
     let parked = sqlx::query_as(concat!(
-        "/* parked_events.lock_with_account */ SELECT p.batch_id, b.period_end, ",
+        "/* parked_events.lock_with_account */ SELECT p.batch_id, b.period_end, b.fixes, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
         WHERE p.contributor_id = $1 AND p.withdrawn_at IS NULL
@@ -140,7 +142,7 @@ pub async fn lock_expired(
     limit: i64,
 ) -> Result<Vec<ParkedEvent>> {
     let parked = sqlx::query_as(concat!(
-        "/* parked_events.lock_expired */ SELECT p.batch_id, b.period_end, ",
+        "/* parked_events.lock_expired */ SELECT p.batch_id, b.period_end, b.fixes, ",
         event_columns!("p."),
         " FROM parked_events p JOIN batches b ON b.batch_id = p.batch_id
         WHERE p.contributor_id = $1 AND p.parked_until <= $2 AND p.withdrawn_at IS NULL

@@ -84,8 +84,8 @@ macro_rules! insert {
             " */
             WITH inserted AS (
                 INSERT INTO rejected_records (batch_id, record_no, contributor_id, rejected_at, period_end, dataset,
-                    account_ref, codes, fields, findings)
-                SELECT $1, (s.line ->> 'n')::bigint, $2, $3, $4, $5, s.line ->> 'r',
+                    account_ref, application_ref, codes, fields, findings)
+                SELECT $1, (s.line ->> 'n')::bigint, $2, $3, $4, $5, s.line ->> 'r', s.line ->> 'a',
                     ARRAY(SELECT DISTINCT f ->> 'c' FROM jsonb_array_elements(s.line -> 'f') f ORDER BY 1),
                     ARRAY(SELECT DISTINCT f ->> 'p' FROM jsonb_array_elements(s.line -> 'f') f WHERE f ? 'p' ORDER BY 1),
                     s.line -> 'f'
@@ -141,42 +141,128 @@ macro_rules! with_origins {
     };
 }
 
-/// Marks what a correction's accepted records make good. Lines that were judged again are known by their place; others
-/// by their account: as many rejected records of it are fixed as good ones came, first ones first.
+/// The statement that marks the lines which were judged again: known by their place in the batch that brought them.
+macro_rules! resolve_replayed {
+    ($name:literal, $good:literal) => {
+        concat!(
+            "/* rejected_records.",
+            $name,
+            " */ UPDATE rejected_records r SET resolved_by = $1, resolved_at = $2 FROM ",
+            $good,
+            " WHERE r.replay_batch_id = $1 AND r.replay_record_no = s.record_no AND r.resolved_at IS NULL"
+        )
+    };
+}
+
+/// The statement that marks the others, known by their reference: as many rejected records of it are fixed as good ones
+/// came, first ones first.
+macro_rules! resolve_named {
+    ($name:literal, $reference:literal, $good:literal) => {
+        concat!(
+            "/* rejected_records.",
+            $name,
+            " */ ",
+            with_origins!(),
+            ", good AS (SELECT s.reference, count(*) AS records FROM ",
+            $good,
+            " GROUP BY s.reference),
+            waiting AS (
+                SELECT r.batch_id, r.record_no, good.records,
+                       row_number() OVER (PARTITION BY r.batch_id, good.reference ORDER BY r.record_no) AS place
+                FROM origins o
+                JOIN rejected_records r ON r.batch_id = o.batch_id AND r.resolved_at IS NULL
+                JOIN good ON good.reference = r.",
+            $reference,
+            " WHERE NOT EXISTS (
+                SELECT FROM rejected_records m WHERE m.replay_batch_id = $2 AND m.batch_id = o.batch_id))
+            UPDATE rejected_records r SET resolved_by = $2, resolved_at = $3
+            FROM waiting w WHERE w.place <= w.records AND r.batch_id = w.batch_id AND r.record_no = w.record_no"
+        )
+    };
+}
+
+/// Both statements, over what a batch of a dataset has staged to be accepted.
+fn resolving(dataset: Dataset) -> (&'static str, &'static str) {
+    match dataset {
+        Dataset::AccountSnapshot => (
+            resolve_replayed!("resolve_replayed_accounts", "staged_accounts s"),
+            resolve_named!(
+                "resolve_accounts",
+                "account_ref",
+                "(SELECT account_ref AS reference FROM staged_accounts) s"
+            ),
+        ),
+        Dataset::RepaymentEvent => (
+            resolve_replayed!(
+                "resolve_replayed_events",
+                "(SELECT record_no FROM staged_events WHERE NOT parked) s"
+            ),
+            resolve_named!(
+                "resolve_events",
+                "account_ref",
+                "(SELECT account_ref AS reference FROM staged_events WHERE NOT parked) s"
+            ),
+        ),
+        Dataset::Application => (
+            resolve_replayed!("resolve_replayed_applications", "staged_applications s"),
+            resolve_named!(
+                "resolve_applications",
+                "application_ref",
+                "(SELECT application_ref AS reference FROM staged_applications) s"
+            ),
+        ),
+    }
+}
+
+/// Marks what a correction's accepted records make good.
 pub async fn resolve_in_tx(
     connection: &mut PgConnection,
+    dataset: Dataset,
     fixed: BatchId,
     by: BatchId,
     at: DateTime<Utc>,
 ) -> Result<()> {
-    sqlx::query(
-        "/* rejected_records.resolve_replayed */ UPDATE rejected_records r SET resolved_by = $1, resolved_at = $2
-        FROM staged_accounts s
-        WHERE r.replay_batch_id = $1 AND r.replay_record_no = s.record_no AND r.resolved_at IS NULL",
-    )
-    .bind(by)
-    .bind(at)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(concat!(
-        "/* rejected_records.resolve_by_account */ ",
-        with_origins!(),
-        ", good AS (SELECT account_ref, count(*) AS records FROM staged_accounts GROUP BY account_ref),
-        waiting AS (
-            SELECT r.batch_id, r.record_no, good.records,
-                   row_number() OVER (PARTITION BY r.batch_id, r.account_ref ORDER BY r.record_no) AS place
-            FROM origins o
-            JOIN rejected_records r ON r.batch_id = o.batch_id AND r.resolved_at IS NULL
-            JOIN good ON good.account_ref = r.account_ref
-            WHERE NOT EXISTS (SELECT FROM rejected_records m WHERE m.replay_batch_id = $2 AND m.batch_id = o.batch_id))
-        UPDATE rejected_records r SET resolved_by = $2, resolved_at = $3
-        FROM waiting w WHERE w.place <= w.records AND r.batch_id = w.batch_id AND r.record_no = w.record_no"
-    ))
-    .bind(fixed)
-    .bind(by)
-    .bind(at)
-    .execute(connection)
-    .await?;
+    let (replayed, named) = resolving(dataset);
+    sqlx::query(replayed).bind(by).bind(at).execute(&mut *connection).await?;
+    sqlx::query(named).bind(fixed).bind(by).bind(at).execute(connection).await?;
+    Ok(())
+}
+
+/// Records of a correction that were accepted after it was judged: their places and accounts, entry by entry.
+#[derive(Clone, Debug, Default)]
+pub struct Good {
+    record_nos: Vec<i64>,
+    account_refs: Vec<String>,
+}
+
+impl Good {
+    pub fn push(&mut self, record_no: i64, account_ref: &str) {
+        self.record_nos.push(record_no);
+        self.account_refs.push(account_ref.to_owned());
+    }
+}
+
+/// Marks what such records make good.
+pub async fn resolve_by_in_tx(
+    connection: &mut PgConnection,
+    fixed: BatchId,
+    by: BatchId,
+    good: &Good,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(resolve_replayed!("resolve_replayed_unparked", "unnest($3::bigint[]) AS s (record_no)"))
+        .bind(by)
+        .bind(at)
+        .bind(&good.record_nos)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(resolve_named!("resolve_unparked", "account_ref", "unnest($4::text[]) AS s (reference)"))
+        .bind(fixed)
+        .bind(by)
+        .bind(at)
+        .bind(&good.account_refs)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -244,11 +330,13 @@ pub struct FixCounts {
     pub resolved: i64,
 }
 
+/// Counts them as the list does: what a batch left that no longer counts waits for nothing.
 pub async fn fix_counts(ex: impl PgExecutor<'_>, batch: BatchId) -> Result<FixCounts> {
     let counts = sqlx::query_as(
-        "/* rejected_records.fix_counts */ SELECT count(*) FILTER (WHERE resolved_at IS NULL) AS open,
-            count(*) FILTER (WHERE resolved_at IS NOT NULL) AS resolved
-        FROM rejected_records WHERE batch_id = $1",
+        "/* rejected_records.fix_counts */ SELECT
+            count(*) FILTER (WHERE r.resolved_at IS NULL AND b.state NOT IN ('superseded', 'recalled', 'cancelled')) AS open,
+            count(*) FILTER (WHERE r.resolved_at IS NOT NULL) AS resolved
+        FROM rejected_records r JOIN batches b ON b.batch_id = r.batch_id WHERE r.batch_id = $1",
     )
     .bind(batch)
     .fetch_one(ex)
@@ -287,6 +375,8 @@ pub struct RejectedRecord {
     pub dataset: String,
     pub period_end: NaiveDate,
     pub account_ref: Option<String>,
+    /// In place of the account, for an application.
+    pub application_ref: Option<String>,
     /// As in the reject file.
     pub findings: serde_json::Value,
     pub rejected_at: DateTime<Utc>,
@@ -312,7 +402,7 @@ macro_rules! list {
         concat!(
             "/* rejected_records.list_by_",
             $name,
-            " */ SELECT r.batch_id, r.record_no, r.dataset, r.period_end, r.account_ref, r.findings, r.rejected_at,
+            " */ SELECT r.batch_id, r.record_no, r.dataset, r.period_end, r.account_ref, r.application_ref, r.findings, r.rejected_at,
                 r.resolved_by, r.resolved_at
             FROM ",
             $from,

@@ -135,7 +135,11 @@ pub async fn enter_versions_in_tx(
                 'publication_no', n.publication_no, 'withdrawn', n.withdrawn, 'subject_id', n.subject_id,
                 'known_from', $10::timestamptz)) v
             WHERE t.holder_role = $5 AND t.subject_id = $6
-            RETURNING batch_id)
+            RETURNING contributor_id, batch_id, publication_no, known_from),
+        to_land AS (
+            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
+            SELECT 'silver.account_snapshots', contributor_id, batch_id, publication_no, count(*), known_from
+            FROM entered GROUP BY contributor_id, batch_id, publication_no, known_from)
         SELECT DISTINCT batch_id FROM entered WHERE batch_id <> '00000000-0000-0000-0000-000000000000'"
     ))
     .bind(of.contributor_id)

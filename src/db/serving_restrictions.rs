@@ -29,29 +29,6 @@ impl Restriction {
     }
 }
 
-/// Restricts an account of a contributor for a case; it need not be there yet. Doing it again changes nothing.
-pub async fn open_in_tx(
-    connection: &mut PgConnection,
-    (contributor, account_ref): (ContributorId, &str),
-    restriction: Restriction,
-    case: Uuid,
-    at: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query(
-        "/* serving_restrictions.open */
-        INSERT INTO serving_restrictions (contributor_id, account_ref, kind, case_id, opened_at)
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (contributor_id, account_ref, kind, case_id) DO NOTHING",
-    )
-    .bind(contributor)
-    .bind(account_ref)
-    .bind(restriction.as_str())
-    .bind(case)
-    .bind(at)
-    .execute(&mut *connection)
-    .await?;
-    settle_account_in_tx(connection, contributor, account_ref).await
-}
-
 /// Lifts what a case put on an account. Another case's restriction stays in force.
 pub async fn lift_in_tx(
     connection: &mut PgConnection,

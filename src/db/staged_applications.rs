@@ -152,9 +152,9 @@ pub async fn crowded(
     contributor: ContributorId,
     hours: i32,
     most: i64,
-) -> Result<Vec<(i64, i64)>> {
+) -> Result<Vec<(i64, String, i64)>> {
     let crowded = sqlx::query_as(
-        "/* staged_applications.crowded */ SELECT s.record_no, n.applications
+        "/* staged_applications.crowded */ SELECT s.record_no, s.application_ref, n.applications
         FROM staged_applications s
         CROSS JOIN LATERAL (
             SELECT count(*) AS applications FROM (

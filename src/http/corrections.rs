@@ -22,8 +22,9 @@ use super::rekeys::RekeyRequest;
 use crate::app::AppState;
 use crate::db::corrections::{self, Correction};
 use crate::domain::correction::CorrectionReason;
+use crate::domain::correction::history::HistoryFinding;
 use crate::domain::finding::Finding;
-use crate::domain::rules::rule;
+use crate::domain::rules::{Code, rule};
 use crate::error::{Error, Result as AppResult};
 use crate::ids::{CaseId, ClientId, ContributorId};
 use crate::pipeline::corrections::{self as pipeline, NewCorrection, Refusal, Wish};
@@ -85,6 +86,10 @@ pub struct CorrectionView {
     pub decided_by: Option<ClientId>,
     pub decided_at: Option<DateTime<Utc>>,
     pub applied_at: Option<DateTime<Utc>>,
+    /// What the history rules find of the account that they did not find before, at whichever record.
+    pub history: Vec<HistoryFinding>,
+    /// Why an operator applied it although one of them rejects.
+    pub override_reason: Option<String>,
 }
 
 impl From<Correction> for CorrectionView {
@@ -109,6 +114,8 @@ impl From<Correction> for CorrectionView {
             decided_by: found.decided_by,
             decided_at: found.decided_at,
             applied_at: found.applied_at,
+            history: found.history.0,
+            override_reason: found.override_reason,
         }
     }
 }
@@ -123,6 +130,7 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
         )]),
         Refusal::Breaks(findings) => broken("/changes", &findings),
         Refusal::Person(findings) => broken("/rekey/person", &findings),
+        Refusal::Contradicts(findings) => contradicted(&findings),
         Refusal::Other(error) => error.into(),
     }
 }
@@ -132,6 +140,22 @@ fn broken(place: &str, findings: &[Finding]) -> Problem {
     let problem = |finding: &Finding| {
         let pointer = finding.field.map_or(place.to_owned(), |field| format!("{place}/{}", field.name()));
         FieldProblem::new(pointer, finding.code.as_str(), rule(finding.code).message_en)
+    };
+    validation_failed(findings.iter().map(problem).collect())
+}
+
+/// What the account's history makes impossible, each at the record that shows it.
+fn contradicted(findings: &[HistoryFinding]) -> Problem {
+    let re_aged = findings.iter().all(HistoryFinding::re_ages);
+    let remedy = match re_aged {
+        true => "a spell of delinquency does not begin later, whatever the reason",
+        false => "an operator who knows that the records are right says why in override_reason",
+    };
+    let problem = |finding: &HistoryFinding| {
+        let field = finding.field.as_deref().unwrap_or_default();
+        let text = Code::parse(&finding.code).map_or("", |code| rule(code).message_en).trim_end_matches('.');
+        let text = format!("contradicts the history at {} ({text}); {remedy}", finding.as_of_date);
+        FieldProblem::new(format!("/changes/{field}"), finding.code.clone(), text)
     };
     validation_failed(findings.iter().map(problem).collect())
 }
@@ -171,7 +195,7 @@ pub(super) async fn take(app: AppState, new: NewCorrection) -> Result<Response, 
 ///
 /// The records of one account, of days within a range; they must exist. Each gets a new version, the old one is kept, and what is
 /// served follows at once. A correction that makes the person look worse needs `evidence_ref` and waits for an operator, and so
-/// does every deletion; what is deleted cannot be sent again (P012). Records that name the wrong person are given to the right
+/// does every deletion, and what a rule of the account's history rejects (`history`); what is deleted cannot be sent again (P012). Records that name the wrong person are given to the right
 /// one by `rekey`, which two operators agree to; a record that names the wrong one again is refused (P002). Asking for the same
 /// again gives the same correction.
 #[utoipa::path(

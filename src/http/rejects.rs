@@ -33,6 +33,9 @@ pub struct RejectedRecordView {
     pub period_end: NaiveDate,
     /// Null when the reference itself is broken.
     pub account_ref: Option<String>,
+    /// In place of the account, for an application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_ref: Option<String>,
     pub findings: Vec<RejectFindingView>,
     pub rejected_at: DateTime<Utc>,
     /// The batch that brought the record as it should be; absent while it waits to be fixed.
@@ -56,6 +59,7 @@ impl RejectedRecordView {
             dataset: record.dataset,
             period_end: record.period_end,
             account_ref: record.account_ref,
+            application_ref: record.application_ref,
             findings: findings.into_iter().map(|finding| view_of(finding, language)).collect(),
             rejected_at: record.rejected_at,
             resolved_by: record.resolved_by,

@@ -1,17 +1,23 @@
 //! Corrections out of cycle: new versions of records that were published, never a silent overwrite. What makes a person
 //! look worse, and every deletion, waits for an operator; a rekey ([`super::rekeys`]), which puts records on somebody
 //! else's account, for two of them; anything else is applied at once.
+//!
+//! What the history rules find after a correction and not before is told with it. Where one of them rejects, it waits for an
+//! operator, who has to say why the records are right nevertheless; re-aging (P011) is refused whoever asks.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::rekeys::{self, WrongSubject};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::corrections::{self, Correction, Decision};
 use crate::db::rekeys::{self as stored, Person, Rekey};
-use crate::db::{contributors, jobs, journal, lineage};
+use crate::db::{contributors, events, jobs, journal, lineage};
+use crate::domain::contract::Terms;
+use crate::domain::correction::history::{AccountHistory, HistoryFinding, Restatement};
 use crate::domain::correction::{self, CORRECTABLE, CorrectionReason, Effect, Sent};
 use crate::domain::dates;
 use crate::domain::finding::Finding;
@@ -36,8 +42,8 @@ pub struct NewCorrection {
     /// The client is an operator: its word counts as the first of the two that a rekey needs.
     pub by_operator: bool,
     pub account_ref: String,
-    pub as_of_from: chrono::NaiveDate,
-    pub as_of_to: chrono::NaiveDate,
+    pub as_of_from: NaiveDate,
+    pub as_of_to: NaiveDate,
     pub wish: Wish,
     pub reason: CorrectionReason,
     pub evidence_ref: Option<String>,
@@ -79,6 +85,8 @@ impl NewCorrection {
             decided_by: None,
             decided_at: None,
             applied_at: None,
+            history: Json(Vec::new()),
+            override_reason: None,
         }
     }
 }
@@ -92,6 +100,8 @@ pub enum Refusal {
     Breaks(Vec<Finding>),
     /// The identity rules that the person breaks whose the records should be.
     Person(Vec<Finding>),
+    /// What the account's history makes impossible: for good, or unless an operator says why it is right.
+    Contradicts(Vec<HistoryFinding>),
     Other(Error),
 }
 
@@ -138,7 +148,7 @@ pub async fn request(app: &App, new: NewCorrection) -> Result<(Correction, bool)
         _ if !effect.changed => return Err(unchanged().into()),
         _ => {}
     }
-    check(&correction.reason, correction.evidence_ref.as_deref(), &effect)?;
+    check(&correction, &effect)?;
     correction.adverse = effect.adverse;
     if !corrections::insert(&mut *tx, &correction).await? {
         return Err(
@@ -150,7 +160,8 @@ pub async fn request(app: &App, new: NewCorrection) -> Result<(Correction, bool)
     }
     let actor = if new.by_operator { "operator" } else { "client" };
     record(&mut tx, &correction, (new.client_id, actor), "correction.request", now).await?;
-    if correction.kind == "CHANGE" && !effect.adverse {
+    let contradicts = correction.history.iter().any(HistoryFinding::rejects);
+    if correction.kind == "CHANGE" && !effect.adverse && !contradicts {
         apply_in_tx(&mut tx, &correction, None, Decision { by: None, at: now }).await?;
     }
     let kept = corrections::find(&mut *tx, correction.correction_id).await?.ok_or(Error::NotFound)?;
@@ -191,7 +202,7 @@ fn moved(moves: bool) -> Effect {
     Effect { changed: moves, adverse: true, reopened: false }
 }
 
-/// What the correction does to the records that it is about; it also counts them.
+/// What the correction does to the records that it is about; it also counts them, and notes what the history rules find.
 async fn effect_in_tx(
     app: &App,
     tx: &mut PgConnection,
@@ -202,12 +213,13 @@ async fn effect_in_tx(
         return Err(Error::NotFound.into());
     }
     correction.records = targets.len() as i64;
-    if correction.kind != "CHANGE" {
-        return Ok(Effect { changed: true, ..Effect::default() });
-    }
     let contributor =
         contributors::find(&mut *tx, correction.contributor_id).await?.ok_or(Error::NotFound)?;
     let today = dates::business_date(app.clock.now());
+    correction.history = Json(history_in_tx(tx, correction, &contributor.terms, today).await?);
+    if correction.kind != "CHANGE" {
+        return Ok(Effect { changed: true, ..Effect::default() });
+    }
     let changes = correction.changes.as_object().cloned().unwrap_or_default();
     let mut whole = Effect::default();
     for target in &targets {
@@ -219,15 +231,50 @@ async fn effect_in_tx(
     Ok(whole)
 }
 
-/// What only the reason and the evidence can permit.
-fn check(reason: &str, evidence_ref: Option<&str>, effect: &Effect) -> Result<(), Error> {
-    if effect.reopened && reason != CorrectionReason::Reopened.as_str() {
-        let text = "an account that has ended is opened again for the reason REOPENED alone";
-        return Err(Error::unprocessable("validation-failed", text));
+/// What the history rules would find of the account that they do not find now.
+async fn history_in_tx(
+    tx: &mut PgConnection,
+    correction: &Correction,
+    terms: &Terms,
+    today: NaiveDate,
+) -> Result<Vec<HistoryFinding>> {
+    let records = corrections::account_records(tx, correction).await?;
+    let (contributor, account) = (correction.contributor_id, correction.account_ref.as_str());
+    let moved = events::movements(&mut *tx, contributor, &[account]).await?;
+    let moved: Vec<_> = moved.into_iter().map(|(_, on, movements)| (on, movements)).collect();
+    let history = AccountHistory {
+        records: &records,
+        events: &moved,
+        sends_events: events::sends_events(&mut *tx, contributor).await?,
+        terms,
+        today,
+    };
+    let nothing = Sent::new();
+    let restatement = match correction.kind.as_str() {
+        "CHANGE" => Restatement::Change(correction.changes.as_object().unwrap_or(&nothing)),
+        _ => Restatement::Delete,
+    };
+    let reason = CorrectionReason::parse(&correction.reason).ok_or_else(|| Error::Inconsistent {
+        table: "corrections",
+        column: "reason",
+        row: correction.correction_id.to_string(),
+    })?;
+    Ok(history.findings_after(restatement, &(correction.as_of_from..=correction.as_of_to), reason))
+}
+
+/// What only the reason and the evidence can permit, and what nothing does.
+fn check(correction: &Correction, effect: &Effect) -> Result<(), Refusal> {
+    if correction.history.iter().any(HistoryFinding::re_ages) {
+        let re_aged = correction.history.iter().filter(|found| found.re_ages());
+        return Err(Refusal::Contradicts(re_aged.cloned().collect()));
     }
-    if effect.adverse && evidence_ref.is_none() {
+    if effect.reopened && correction.reason != CorrectionReason::Reopened.as_str() {
+        let text = "an account that has ended is opened again for the reason REOPENED alone";
+        return Err(Error::unprocessable("validation-failed", text).into());
+    }
+    if effect.adverse && correction.evidence_ref.is_none() {
         let text = "a correction that makes a person look worse, or gives records to another one, needs evidence_ref";
-        return Err(Error::unprocessable("validation-failed", text));
+        return Err(Error::unprocessable("validation-failed", text).into());
     }
     Ok(())
 }
@@ -243,8 +290,14 @@ fn unchanged() -> Error {
 /// nothing.
 ///
 /// # Errors
-/// A [`Refusal`], such as `same-operator`, or a conflict when it was refused.
-pub async fn approve(app: &App, operator: ClientId, id: CaseId) -> Result<Correction, Refusal> {
+/// A [`Refusal`], such as `same-operator`, a conflict when it was refused, or what the account's history contradicts and no
+/// `override_reason` explains.
+pub async fn approve(
+    app: &App,
+    operator: ClientId,
+    id: CaseId,
+    override_reason: Option<String>,
+) -> Result<Correction, Refusal> {
     let now = app.clock.now();
     let asked = corrections::find(&app.db.system, id).await?.ok_or(Error::NotFound)?;
     let mut tx = app.db.refinery.begin().await?;
@@ -262,7 +315,13 @@ pub async fn approve(app: &App, operator: ClientId, id: CaseId) -> Result<Correc
     if !effect.changed && rekey.is_some() {
         return Err(unchanged().into());
     }
-    check(&asked.reason, asked.evidence_ref.as_deref(), &effect)?;
+    check(&asked, &effect)?;
+    let contradicts: Vec<_> = asked.history.iter().filter(|found| found.rejects()).cloned().collect();
+    asked.override_reason = override_reason.filter(|_| !contradicts.is_empty());
+    if !contradicts.is_empty() && asked.override_reason.is_none() {
+        return Err(Refusal::Contradicts(contradicts));
+    }
+    corrections::set_history_in_tx(&mut tx, &asked).await?;
     if rekey.is_some() && asked.agreed_by.is_none() {
         corrections::agree_in_tx(&mut tx, id, operator, now).await?;
         record(&mut tx, &asked, (operator, "operator"), "correction.agree", now).await?;
@@ -366,6 +425,7 @@ async fn record(
         detail: json!({
             "kind": correction.kind, "reason": correction.reason, "records": correction.records,
             "as_of_from": correction.as_of_from, "as_of_to": correction.as_of_to, "adverse": correction.adverse,
+            "history": correction.history, "override_reason": correction.override_reason,
         }),
     };
     audit::record(tx, &entry).await

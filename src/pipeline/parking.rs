@@ -13,7 +13,7 @@ use super::refine::{Accounts, RejectFinding, RejectLine, Sample, Tally};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::parked_events::{self, Keys, ParkedEvent};
-use crate::db::rejected_records::{self, Origin as RejectOrigin};
+use crate::db::rejected_records::{self, Good, Origin as RejectOrigin};
 use crate::db::serving::Origin;
 use crate::db::{jobs, overlay};
 use crate::domain::contract::{Dataset, Field};
@@ -102,6 +102,9 @@ struct Outcome {
     rejected: i64,
     tally: Tally,
     lines: Vec<serde_json::Value>,
+    /// The batch whose rejected records this one was sent to fix, and the records that now do.
+    fixes: Option<BatchId>,
+    good: Good,
 }
 
 impl Outcomes {
@@ -112,20 +115,21 @@ impl Outcomes {
             rejected: 0,
             tally: Tally::default(),
             lines: Vec::new(),
+            fixes: parked.fixes,
+            good: Good::default(),
         });
-        let (record_no, account_ref) =
-            (parked.event.record_no as u64, Some(parked.event.account_ref.clone()));
-        outcome.tally.record(findings, |finding| Sample {
-            record_no: Some(record_no),
-            account_ref: account_ref.clone(),
-            ..Sample::of_file(finding)
+        let record_no = parked.event.record_no as u64;
+        let reference = || Some(parked.event.account_ref.clone());
+        outcome.tally.record(findings, |finding| {
+            Sample::of_record(Dataset::RepaymentEvent, record_no, reference(), finding)
         });
         if stays {
             outcome.accepted += 1;
+            outcome.good.push(parked.event.record_no, &parked.event.account_ref);
         } else {
             outcome.rejected += 1;
             let findings = findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
-            let line = RejectLine { record_no, account_ref, findings };
+            let line = RejectLine::new(Dataset::RepaymentEvent, record_no, reference(), findings);
             outcome
                 .lines
                 .push(serde_json::to_value(line).map_err(|error| Error::Internal(error.to_string()))?);
@@ -153,6 +157,9 @@ impl Outcomes {
                 at,
             };
             rejected_records::append_in_tx(tx, &origin, &outcome.lines).await?;
+            if let Some(fixed) = outcome.fixes {
+                rejected_records::resolve_by_in_tx(tx, fixed, batch, &outcome.good, at).await?;
+            }
             let entry = Entry {
                 at,
                 actor_client: None,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::refine::{Sample, Tally};
 use crate::app::App;
 use crate::db::{applications, parked_events};
+use crate::domain::contract::Dataset;
 use crate::domain::dates;
 use crate::domain::rules::applications::{a005, a005_decided_before};
 use crate::error::Result;
@@ -33,16 +34,15 @@ async fn find_portion(app: &App, now: DateTime<Utc>) -> Result<u64> {
     let today = dates::business_date(now);
     let mut tx = app.db.system.begin().await?;
     let decided_before = dates::start_of(a005_decided_before(today));
-    let marked = applications::mark_unopened_in_tx(&mut tx, decided_before, now, PORTION).await?;
+    let mut marked = applications::mark_unopened_in_tx(&mut tx, decided_before, now, PORTION).await?;
+    // The samples of a report are its first records.
+    marked.sort_by_key(|approval| approval.record_no);
     let mut batches: BTreeMap<(BatchId, ContributorId), (Tally, i64)> = BTreeMap::new();
     for approval in &marked {
         let (tally, newly_warned) = batches.entry((approval.batch_id, approval.contributor_id)).or_default();
         let Some(finding) = a005(dates::business_date(approval.decided_at), false, today) else { continue };
-        tally.add(&finding, || Sample {
-            record_no: Some(approval.record_no as u64),
-            account_ref: approval.account_ref.clone(),
-            ..Sample::of_file(&finding)
-        });
+        let (record_no, reference) = (approval.record_no as u64, approval.application_ref.clone());
+        tally.add(&finding, || Sample::of_record(Dataset::Application, record_no, Some(reference), &finding));
         *newly_warned += i64::from(!approval.warned);
     }
     for ((batch, contributor), (tally, newly_warned)) in batches {

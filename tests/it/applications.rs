@@ -3,6 +3,7 @@
 
 use chrono::TimeDelta;
 use etrplus::domain::profile::HitStatus;
+use etrplus::domain::rules::{Code, Effect};
 use etrplus::pipeline::unopened;
 use serde_json::{Value, json};
 
@@ -56,8 +57,8 @@ fn unknown() -> ([i64; 4], String) {
     ([0; 4], HitStatus::NoHit.as_str().to_owned())
 }
 
-async fn recall(eyes: &TestApp, batch: &str) {
-    let (asks, agrees) = (eyes.operator("asks").await, eyes.operator("agrees").await);
+/// One operator asks for a recall, another one approves.
+async fn recall([asks, agrees]: &[Caller; 2], batch: &str) {
     let path = format!("/v1/operations/batches/{batch}/recalls");
     let reason = json!({"reason": "Sent for another month."});
     let recall = asks.post_json(&path, &reason).await.expect(201).json();
@@ -118,6 +119,7 @@ async fn the_latest_word_on_an_application_counts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recalled_file_of_applications_never_was_and_the_word_before_it_counts_again() {
     let eyes = TestApp::start().await;
+    let operators = [eyes.operator("asks").await, eyes.operator("agrees").await];
     let sender = eyes.contributor("sender", patient()).await;
     let engine = eyes.risk_engine().await;
     eyes.judged(&sender, &applications(&[application(1)])).await;
@@ -127,7 +129,7 @@ async fn a_recalled_file_of_applications_never_was_and_the_word_before_it_counts
         (unknown(), thin([1; 4]))
     );
 
-    recall(&eyes, second.id()).await;
+    recall(&operators, second.id()).await;
     assert_eq!(reread(&sender, &second).await.state(), "recalled");
     assert_eq!(
         (told(&engine, 1, "2026-11-24").await, told(&engine, 2, "2026-11-24").await),
@@ -141,6 +143,7 @@ async fn a_recalled_file_of_applications_never_was_and_the_word_before_it_counts
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_applications_gives_way_to_the_one_that_replaces_it_and_comes_back_with_its_recall() {
     let eyes = TestApp::start().await;
+    let operators = [eyes.operator("asks").await, eyes.operator("agrees").await];
     let sender = eyes.contributor("sender", patient()).await;
     let engine = eyes.risk_engine().await;
     let both = async || (told(&engine, 1, "2026-11-24").await, told(&engine, 2, "2026-11-24").await);
@@ -161,7 +164,7 @@ async fn a_file_of_applications_gives_way_to_the_one_that_replaces_it_and_comes_
     assert_eq!(third.state(), "published", "{:#}", third.0);
     assert_eq!(both().await, (unknown(), thin([1; 4])));
 
-    recall(&eyes, third.id()).await;
+    recall(&operators, third.id()).await;
     assert_eq!(reread(&sender, &second).await.state(), "published");
     assert_eq!(both().await, (thin([1; 4]), thin([1; 4])));
     assert_eq!(reread(&sender, &first).await.state(), "superseded");
@@ -170,6 +173,7 @@ async fn a_file_of_applications_gives_way_to_the_one_that_replaces_it_and_comes_
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_that_became_no_account_is_told_after_two_periods_once() {
     let eyes = TestApp::start().await;
+    let operators = [eyes.operator("asks").await, eyes.operator("agrees").await];
     let mut sender = eyes.contributor("sender", patient()).await;
     let named = |n: u32| {
         let mut record = decided(n, "APPROVED");
@@ -197,7 +201,7 @@ async fn an_approval_that_became_no_account_is_told_after_two_periods_once() {
     assert_eq!(accounts.count("accepted"), 2, "{:#}", accounts.0);
     eyes.judged(&sender, &applications(&[decided(6, "WITHDRAWN")])).await;
     let recalled = eyes.judged(&sender, &applications(&[decided(8, "APPROVED")])).await;
-    recall(&eyes, recalled.id()).await;
+    recall(&operators, recalled.id()).await;
 
     // December and January have to pass.
     eyes.advance(TimeDelta::days(68) + TimeDelta::hours(11));
@@ -216,5 +220,65 @@ async fn an_approval_that_became_no_account_is_told_after_two_periods_once() {
     let report = reread(&sender, &report).await;
     assert_eq!((report.rules().get("A005"), report.count("warned")), (Some(&3), 3), "{:#}", report.0);
     report.assert_conservation();
-    assert_eq!(report.sample("A005")["record_no"], 1);
+    let sample = report.sample("A005");
+    assert_eq!((&sample["record_no"], &sample["application_ref"]), (&json!(1), &json!("APP-000001")));
+}
+
+/// The origin's report: records that wait to be fixed, and records that were.
+async fn fixes(sender: &Caller, origin: &str) -> (i64, i64) {
+    let report = sender.report(origin).await;
+    (report["fixes"]["open"].as_i64().unwrap(), report["fixes"]["resolved"].as_i64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_applications_are_known_by_their_reference_and_are_fixed() {
+    let eyes = TestApp::start().await;
+    let operators = [eyes.operator("asks").await, eyes.operator("agrees").await];
+    let sender = eyes.contributor("sender", patient()).await;
+    let unsaid =
+        application_with(2, &json!({"decision": "APPROVED", "decision_at": "2026-11-20T10:05:00+08:00"}));
+    let early =
+        application_with(3, &json!({"decision": "DECLINED", "decision_at": "2026-11-20T09:59:59+08:00"}));
+    let nameless = application_with(4, &json!({"application_ref": nric(4)}));
+    let report = eyes.judged(&sender, &applications(&[application(1), unsaid, early, nameless])).await;
+    assert_eq!((report.state(), report.count("rejected")), ("published", 3), "{:#}", report.0);
+    assert_eq!(report.sample("A003")["application_ref"], "APP-000002");
+    assert_eq!(
+        report.sample("L007")["application_ref"],
+        Value::Null,
+        "what breaks its own rule is not repeated"
+    );
+
+    let origin = report.id();
+    let listed = sender.get(&format!("/v1/rejects?batch_id={origin}")).await.expect(200).json();
+    let names: Vec<_> =
+        listed["items"].as_array().unwrap().iter().map(|item| &item["application_ref"]).collect();
+    assert_eq!(names, [&json!("APP-000002"), &json!("APP-000003"), &Value::Null]);
+    let file = sender.get(&format!("/v1/batches/{origin}/rejects")).await.expect(200).text();
+    assert!(
+        file.starts_with("{\"record_no\":2,\"account_ref\":null,\"application_ref\":\"APP-000002\""),
+        "{file}"
+    );
+    let csv = [("accept", "text/csv")];
+    let file = sender.get_with(&format!("/v1/batches/{origin}/rejects"), &csv).await.expect(200).text();
+    assert!(file.contains("\r\n3,,APP-000003,A002,R,"), "{file}");
+
+    let mended = applications(&[decided(2, "APPROVED"), application(9)]).with(&format!("fixes={origin}"));
+    eyes.judged(&sender, &mended).await;
+    assert_eq!(fixes(&sender, origin).await, (2, 1));
+    // The others as they came, once the rule is milder: one of them is good now.
+    eyes.soften("sender", Code::A002, Effect::Warn).await;
+    let path = format!("/v1/batches/{origin}/rejects/replay");
+    let headers = [("idempotency-key", "again")];
+    let replay = sender.request(http::Method::POST, &path, &headers, "").await.expect(202).json();
+    eyes.run_jobs().await;
+    let replay = replay["batch"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(sender.batch(&replay).await["counts"]["accepted"], 1);
+    assert_eq!(fixes(&sender, origin).await, (1, 2));
+
+    // What fixes no more fixes nothing; what counts no more waits for nothing.
+    recall(&operators, &replay).await;
+    assert_eq!(fixes(&sender, origin).await, (2, 1));
+    recall(&operators, origin).await;
+    assert_eq!(fixes(&sender, origin).await, (0, 1));
 }

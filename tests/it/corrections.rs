@@ -137,6 +137,7 @@ async fn a_deletion_is_agreed_and_leaves_a_tombstone() {
     let case = format!("allow_duplicate=true&case_id={}", waiting["correction_id"].as_str().unwrap());
     let taken = eyes.judged(&sender, &Submission::ndjson(ndjson(&[account(1)])).with(&case)).await;
     assert_eq!((taken.state(), taken.count("accepted")), ("published", 1), "{:#}", taken.0);
+    assert_eq!(taken.0["batch"]["case_id"], waiting["correction_id"]);
     assert_eq!(outstanding(&risk_engine, 1).await, Some(60_000));
 }
 
@@ -204,4 +205,66 @@ async fn a_correction_concerns_records_that_exist_and_keeps_to_the_rules() {
         .expect(201)
         .json();
     assert_eq!(waiting["state"], "requested");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_accounts_history_contradicts_is_told_and_needs_an_operators_reason() {
+    let Cast { eyes, sender, operator, .. } = published().await;
+    // A balance that rises is worth a look, and is told.
+    let higher = sender
+        .post_json("/v1/corrections", &change(&json!({"outstanding": 90_000})))
+        .await
+        .expect(201)
+        .json();
+    assert_eq!(
+        (&higher["state"], &higher["history"][0]["code"]),
+        (&json!("applied"), &json!("P006")),
+        "{higher}"
+    );
+
+    // An account is not opened on two days.
+    let opened = change(&json!({"opened_date": "2026-01-20"}));
+    let waiting = sender.post_json("/v1/corrections", &opened).await.expect(201).json();
+    let told = json!([{"as_of_date": "2026-10-31", "code": "P001", "severity": "R", "field": "opened_date"}]);
+    assert_eq!(
+        (&waiting["state"], &waiting["adverse"], &waiting["history"]),
+        (&json!("requested"), &json!(false), &told)
+    );
+    let path = format!("/v1/operations/corrections/{}/approve", waiting["correction_id"].as_str().unwrap());
+    let refused = operator.post(&path).await.expect(422).json();
+    let error = &refused["errors"][0];
+    assert_eq!(
+        (&error["code"], &error["pointer"]),
+        (&json!("P001"), &json!("/changes/opened_date")),
+        "{refused}"
+    );
+    assert!(error["detail"].as_str().unwrap().contains("override_reason"), "{refused}");
+    operator.post_json(&path, &json!({"override_reason": "short"})).await.expect(422);
+    let why = json!({"override_reason": "The contract says so; September is corrected next."});
+    for _ in 0..2 {
+        let applied = operator.post_json(&path, &why).await.expect(200).json();
+        assert_eq!(
+            (&applied["state"], &applied["override_reason"]),
+            (&json!("applied"), &why["override_reason"])
+        );
+    }
+    // The other month then agrees with it, and nothing is left to tell.
+    let mut september = change(&json!({"opened_date": "2026-01-20"}));
+    september["as_of_from"] = json!("2026-09-01");
+    september["as_of_to"] = json!("2026-09-30");
+    let agreed = sender.post_json("/v1/corrections", &september).await.expect(201).json();
+    assert_eq!((&agreed["state"], &agreed["history"]), (&json!("applied"), &json!([])), "{agreed}");
+
+    // Re-aging is nobody's to permit.
+    for (day, dpd) in [("2026-09-30", 20), ("2026-10-31", 51)] {
+        let late =
+            json!({"as_of_date": day, "dpd": dpd, "overdue": 5_000, "first_delinquency_date": "2026-09-10"});
+        let late = ndjson(&[account_with(3, &late)]);
+        eyes.published(&sender, &Submission::ndjson(late).period("DELTA", day.parse().unwrap())).await;
+    }
+    let mut later = change(&json!({"first_delinquency_date": "2026-09-15", "dpd": 46}));
+    later["account_ref"] = json!("ACC-000003");
+    let refused = sender.post_json("/v1/corrections", &later).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["code"], "P011", "{refused}");
+    assert!(!refused.to_string().contains("override_reason"), "{refused}");
 }

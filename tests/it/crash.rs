@@ -17,7 +17,7 @@ use etrplus::clock::Clock;
 use etrplus::domain::contract::Terms;
 use etrplus::jobs::runner;
 use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, BATCHES as BATCHES_TABLE};
-use etrplus::pipeline::sweep;
+use etrplus::pipeline::{curate, sweep};
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::PgPool;
@@ -382,6 +382,13 @@ async fn a_worker_that_slept_through_its_lease_changes_nothing() {
     until("another worker took the batch over", async || runner::work_once(&fleet.app).await.unwrap()).await;
     let sent =
         [Sent { contributor: "contributor-0".into(), acknowledged: vec![(load.clone(), answer.clone())] }];
+    until("another committer landed it", async || {
+        for fed in curate::FED {
+            curate::land(&fleet.app, fed).await.unwrap();
+        }
+        curate::curate(&fleet.app).await.unwrap() > 0
+    })
+    .await;
     assert_everything_is_there_once(&fleet, &sent).await;
 
     sleeper.signal(Signal::CONT);

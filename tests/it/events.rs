@@ -247,6 +247,29 @@ async fn an_event_waits_for_its_account_and_is_accepted_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_event_is_fixed_when_a_good_one_of_its_account_is_accepted() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    eyes.judged(&sender, &accounts(&[account(1), account(2)])).await;
+    let free = |n: u32, name: &str| event(n, &json!({"amount": 0, "event_id": name}));
+    let free = [payment(1), free(2, "A"), free(2, "B"), free(3, "C")];
+    let origin = eyes.judged(&sender, &events(&free)).await;
+    assert_eq!(origin.rules().get("E004"), Some(&3), "{:#}", origin.0);
+    let mended = events(&[payment(2), payment(3)]).with(&format!("fixes={}", origin.id()));
+    let mended = eyes.judged(&sender, &mended).await;
+    assert_counts(&mended, [2, 1, 0, 0, 1]);
+    let fixes = async || {
+        let report = reread(&sender, &origin).await;
+        (report.0["fixes"]["open"].as_i64().unwrap(), report.0["fixes"]["resolved"].as_i64().unwrap())
+    };
+    assert_eq!(fixes().await, (2, 1), "what waits for its account fixes nothing yet");
+    eyes.judged(&sender, &accounts(&[account(3)])).await;
+    assert_eq!(fixes().await, (1, 2));
+    let batches = reread(&sender, &origin).await.0["fixes"]["batches"].clone();
+    assert_eq!((&batches[0]["batch_id"], &batches[0]["resolved"]), (&json!(mended.id()), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_waited_seven_days_is_rejected_by_one_of_two_processes() {
     let eyes = TestApp::start().await;
     let sender = eyes.contributor("sender", patient()).await;

@@ -8,15 +8,13 @@ use etrplus::access::Scope;
 use etrplus::domain::contract::{Dataset, Terms};
 use etrplus::domain::rules::{Code, ExampleStep, ExampleSubmission, ExampleTerms, base_record, example};
 use etrplus::jobs::{runner, schedule};
+use etrplus::pipeline::unopened;
 use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Value, json};
 
 use crate::support::app::{Caller, Report, Submission, TestApp, patient};
 use crate::support::records::{csv, ndjson, nric};
-
-/// Rules that nothing evaluates yet.
-const NOT_EVALUATED: &[&str] = &["A005"];
 
 /// Requests under way at once, and workers.
 const CALLERS: usize = 8;
@@ -164,10 +162,9 @@ fn terms_of(terms: &ExampleTerms) -> Terms {
     }
 }
 
-/// Two cases for each rule that is evaluated.
+/// Two cases for each rule.
 async fn cases(eyes: &TestApp) -> Vec<Case> {
-    let evaluated = Code::ALL.iter().filter(|code| !NOT_EVALUATED.contains(&code.as_str()));
-    let both = evaluated.flat_map(|code| [(*code, true), (*code, false)]);
+    let both = Code::ALL.iter().flat_map(|code| [(*code, true), (*code, false)]);
     let case = async |(n, (code, breaks)): (usize, (Code, bool))| {
         let example = example(code).unwrap();
         let submission = if breaks { &example.breaks } else { &example.passes };
@@ -259,6 +256,8 @@ async fn every_rule_is_broken_and_kept_as_its_example_says() {
         work(&eyes).await;
     }
     each(&mut cases, async |case| case.caller.renew_token().await).await;
+    // It ran within the hour by the database's clock, so that the schedule would let it wait.
+    unopened::find(&eyes.app).await.unwrap();
     schedule::run_due(&eyes.app).await.unwrap();
     let faults = stream::iter(&cases).map(Case::fault).buffered(CALLERS).filter_map(async |fault| fault);
     let faults: Vec<String> = faults.collect().await;

@@ -108,6 +108,10 @@ const SHIPPED: &[(i64, &str)] = &[
         20_261_126_000_600,
         "c6e7c39e92b7ff103a9201a42b7eee5eff1e59629048bd0b1973a60829140df0664f85f7720f602b787cdaafe571804d",
     ),
+    (
+        20_261_126_000_700,
+        "082462102d02adaaa0a733b23aecc0753af50e8927357d6391279b4c7ea9999a9d3e8e7880e7dbf70e2d373366d84ecc",
+    ),
 ];
 
 fn sample_rows(version: i64) -> Option<String> {

@@ -174,11 +174,22 @@ async fn a_restricted_account_is_not_served_until_its_case_lifts_it() {
     let risk_engine = eyes.risk_engine().await;
     let answer = async || risk_engine.ask(&nric(1), "2026-11-24").await.expect(200).json();
 
-    let mut tx = eyes.app.db.system.begin().await.unwrap();
-    for _ in 0..2 {
-        serving_restrictions::open_in_tx(&mut tx, account, Restriction::InReview, review, now).await.unwrap();
+    for (restriction, case) in [(Restriction::InReview, review), (Restriction::Disputed, dispute)] {
+        sqlx::query(
+            "/* test.restrict */ INSERT INTO serving_restrictions (contributor_id, account_ref, kind, case_id, opened_at)
+            VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(account.0)
+        .bind(account.1)
+        .bind(restriction.as_str())
+        .bind(case)
+        .bind(now)
+        .execute(&eyes.database.pool)
+        .await
+        .unwrap();
     }
-    serving_restrictions::open_in_tx(&mut tx, account, Restriction::Disputed, dispute, now).await.unwrap();
+    let mut tx = eyes.app.db.system.begin().await.unwrap();
+    serving_restrictions::apply_in_tx(&mut tx, account.0).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(answer().await["accounts"], json!([]));
     // A newer month, and a fold of the journal, leave it restricted.

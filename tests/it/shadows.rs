@@ -161,3 +161,43 @@ async fn a_shadow_that_is_out_of_date_is_not_promoted() {
     assert_eq!((&shadow["verdict"], &shadow["before"]), (&json!("rejected"), &shadow["after"]));
     assert_eq!(promoting.post(&promotion(&shadow)).await.expect(409).json()["code"], "conflict");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_leaves_what_was_corrected_out_of_cycle() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", two_currencies()).await;
+    let [asking, promoting] = [eyes.operator("operator-a").await, eyes.operator("operator-b").await];
+    let mut records = october().body;
+    records.extend(ndjson(&[account(4)]));
+    let batch = eyes.published(&bank, &Submission::ndjson(records)).await;
+    let correction = |n: u32, member: &str, value: Value| {
+        json!({"account_ref": format!("ACC-{n:06}"), "as_of_from": "2026-10-01", "as_of_to": "2026-10-31",
+            "reason": "DATA_ERROR", member: value})
+    };
+    let changed = correction(1, "changes", json!({"outstanding": 55_000}));
+    bank.post_json("/v1/corrections", &changed).await.expect(201);
+    for n in [3, 4] {
+        let deleted =
+            bank.post_json("/v1/corrections", &correction(n, "delete", json!(true))).await.expect(201).json();
+        let path =
+            format!("/v1/operations/corrections/{}/approve", deleted["correction_id"].as_str().unwrap());
+        asking.post(&path).await.expect(200);
+    }
+    change_the_terms(&eyes).await;
+
+    let shadow = shadow_of(&eyes, &asking, &batch).await;
+    assert_eq!(shadow["difference"]["newly_accepted"]["record_nos"], json!([2]), "{shadow:#}");
+    for kind in ["newly_rejected", "changed"] {
+        assert_eq!(shadow["difference"][kind]["records"], 0, "{shadow:#}");
+    }
+    let rules = shadow["after"]["rules"].as_array().unwrap();
+    assert!(
+        rules.iter().all(|rule| rule["code"] != "P012"),
+        "a deletion is no fault of the batch: {shadow:#}"
+    );
+    promoting.post(&promotion(&shadow)).await.expect(202);
+    eyes.run_jobs().await;
+    assert_eq!(find(&asking, &shadow).await["state"], "promoted");
+    let now = [("ACC-000001".to_owned(), 55_000), ("ACC-000002".to_owned(), 60_000)];
+    assert_eq!(balances(&eyes).await, now, "one stays changed, two stay deleted");
+}

@@ -36,6 +36,9 @@ pub struct RejectView {
     pub record_no: u64,
     /// Null when the reference itself is broken.
     pub account_ref: Option<String>,
+    /// In place of the account, for an application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_ref: Option<String>,
     pub findings: Vec<RejectFindingView>,
 }
 
@@ -189,6 +192,7 @@ fn write_ndjson(text: &mut Vec<u8>, line: RejectLine, language: Language) -> std
     let view = RejectView {
         record_no: line.record_no,
         account_ref: line.account_ref,
+        application_ref: line.application_ref,
         findings: line.findings.into_iter().map(|finding| view_of(finding, language)).collect(),
     };
     serde_json::to_writer(&mut *text, &view)?;
@@ -209,7 +213,8 @@ pub(in crate::http) fn view_of(finding: RejectFinding, language: Language) -> Re
     }
 }
 
-const CSV_HEADER: &str = "record_no,account_ref,code,severity,field,value_masked,message,remedy,detail\r\n";
+const CSV_HEADER: &str =
+    "record_no,account_ref,application_ref,code,severity,field,value_masked,message,remedy,detail\r\n";
 
 /// A line per finding: spreadsheets know no lists.
 fn write_csv(text: &mut Vec<u8>, line: &RejectLine, language: Language) -> std::io::Result<()> {
@@ -220,6 +225,7 @@ fn write_csv(text: &mut Vec<u8>, line: &RejectLine, language: Language) -> std::
         writer.write_record([
             line.record_no.to_string(),
             optional(&line.account_ref),
+            optional(&line.application_ref),
             finding.code.clone(),
             finding.severity.clone(),
             optional(&finding.field),

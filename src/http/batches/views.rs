@@ -16,7 +16,7 @@ use crate::domain::rules::{Code, Softened, rule};
 use crate::error::{Error, Result};
 use crate::http::dates;
 use crate::http::page::Limit;
-use crate::ids::{BatchId, ObligationId};
+use crate::ids::{BatchId, CaseId, ObligationId};
 use crate::pipeline::refine::Sample;
 
 /// A batch and where it stands.
@@ -52,6 +52,9 @@ pub struct BatchView {
     /// The batch whose rejected records this one was sent to fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixes: Option<BatchId>,
+    /// The correction whose deleted records it brings back on purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<CaseId>,
     /// A rehearsal: states and counts are what they would be, and nothing of it is served or counts anywhere.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -93,6 +96,7 @@ impl From<&Batch> for BatchView {
             obligation_id: batch.obligation_id,
             superseded_by: batch.superseded_by,
             fixes: batch.envelope.fixes,
+            case_id: batch.envelope.case_id,
             dry_run: batch.envelope.dry_run,
             files_removed_at: batch.files_removed_at,
             links: Links {

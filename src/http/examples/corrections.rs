@@ -36,6 +36,8 @@ fn correction(state: &str, kind: &str, changes: &Value) -> Value {
         "decided_by": decided.then_some("0f9619ff-8b86-4d01-b42d-00cf4fc964f2"),
         "decided_at": decided.then_some("2026-11-24T03:00:00Z"),
         "applied_at": (state == "applied").then_some("2026-11-24T03:00:00Z"),
+        "history": [],
+        "override_reason": null,
     })
 }
 

@@ -97,24 +97,39 @@ pub async fn request_rekey(
     take(app, new).await
 }
 
-/// Agree to a correction: it is applied to the records as they are now. A rekey that its contributor asked for is applied when
+/// What an operator says to a correction.
+#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Why the records are right although a rule of the account's history rejects them; kept with the correction. No personal
+    /// data.
+    #[validate(length(min = 10, max = 2000, message = "must have 10 to 2000 characters"))]
+    #[schema(min_length = 10, max_length = 2000)]
+    pub override_reason: Option<String>,
+}
+
+/// Agree to a correction: it is applied to the records as they are now. A body is needed only where the account's history
+/// contradicts it. A rekey that its contributor asked for is applied when
 /// a second operator agrees.
 #[utoipa::path(
     post, path = "/v1/operations/corrections/{correction_id}/approve", operation_id = "approve_correction", tag = "operations",
     params(("correction_id" = CaseId, Path, example = json!(examples::CORRECTION_ID))),
+    request_body(content = Option<Approval>, example = json!({"override_reason": "The ledger of 2026-09 was read by hand."})),
     responses((status = 200, description = "the correction, applied; doing it again changes nothing", body = CorrectionView, example = json!(examples::deleted())),
         (status = 404, description = "no such correction, or its records are gone"),
         (status = 409, description = "`same-operator`, or `conflict` (refused already)"),
-        (status = 422, description = "`validation-failed`: the records as they are now would break a rule")),
+        (status = 422, description = "`validation-failed`: the records as they are now would break a rule, or contradict the account's history without a reason")),
 )]
 pub async fn approve_correction(
     State(app): State<AppState>,
     Authorized(principal): Authorized,
     Path(id): Path<CaseId>,
+    body: Option<Body<Approval>>,
 ) -> Result<Json<CorrectionView>, Problem> {
     let operator = principal.client_id;
+    let why = body.and_then(|Body(approval)| approval.override_reason);
     // A task of its own: when the caller hangs up, what was begun is finished.
-    let task = tokio::spawn(async move { corrections::approve(&app, operator, id).await });
+    let task = tokio::spawn(async move { corrections::approve(&app, operator, id, why).await });
     let done = task.await.map_err(|error| Error::Internal(format!("correcting: {error}")))?;
     Ok(Json(done.map_err(refused)?.into()))
 }

@@ -63,7 +63,7 @@ impl Records for Applications {
         }
         judge.policy.apply_where(&mut findings, || checked.is_some() && is_storable(&application));
         judge.totals.add_application(&application);
-        if !judge.weigh(record_no, row, application.account_ref, findings)? {
+        if !judge.weigh(record_no, row, application.application_ref, findings)? {
             return Ok(());
         }
         let Some(identity) = checked else {
@@ -124,10 +124,10 @@ pub async fn settle(
     let most = i64::from(A006_APPLICATIONS);
     let crowded =
         staged_applications::crowded(connection, batch.contributor_id, A006_WINDOW_HOURS, most).await?;
-    for (record_no, count) in crowded {
+    for (record_no, application_ref, count) in crowded {
         let mut findings: Vec<Finding> = a006(u32::try_from(count).unwrap_or(u32::MAX)).into_iter().collect();
         policy.apply_to(&mut findings);
-        ledger.keep_staged(record_no as u64, None, &findings);
+        ledger.keep_staged(record_no as u64, Some(&application_ref), &findings);
     }
     Ok(())
 }
@@ -174,9 +174,9 @@ impl Pass<'_> {
         self.policy.apply_to(&mut findings);
         if findings.iter().any(Finding::rejects) {
             self.gone.set(record_no);
-            return Ok(Some(ledger.reject_staged(record_no, row.account_ref.clone(), &findings)));
+            return Ok(Some(ledger.reject_staged(record_no, Some(row.application_ref.clone()), &findings)));
         }
-        ledger.keep_staged(record_no, row.account_ref.as_ref(), &findings);
+        ledger.keep_staged(record_no, Some(&row.application_ref), &findings);
         self.known.insert(key, arriving);
         Ok(None)
     }

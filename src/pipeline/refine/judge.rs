@@ -97,7 +97,7 @@ impl<'a> Judge<'a> {
             output,
             findings: Vec::new(),
             rejects: RejectWriter::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(batch.dataset),
             totals: Totals::default(),
             money: MoneyForms::default(),
             imputed: Imputed::default(),
@@ -170,16 +170,18 @@ impl<'a> Judge<'a> {
             self.findings = findings;
             return Ok(true);
         }
-        let reference = shown_ref(reference, &findings);
-        self.ledger
-            .tally
-            .record(&findings, |finding| sample(record_no, reference.clone(), finding, Some(row)));
+        let dataset = self.batch.dataset;
+        let reference = shown_ref(dataset, reference, &findings);
+        self.ledger.tally.record(&findings, |finding| Sample {
+            value_masked: finding.field.and_then(|field| mask::masked(row, field)),
+            ..Sample::of_record(dataset, record_no, reference.clone(), finding)
+        });
         if stays {
             self.ledger.keep(record_no, &findings);
         } else {
             self.ledger.reject(&findings);
             let shown = findings.iter().map(|finding| RejectFinding::new(finding, Some(row))).collect();
-            self.write_reject(&RejectLine { record_no, account_ref: reference, findings: shown })?;
+            self.write_reject(&RejectLine::new(dataset, record_no, reference, shown))?;
         }
         findings.clear();
         self.findings = findings;
@@ -189,10 +191,11 @@ impl<'a> Judge<'a> {
     /// A line that is no row: V002 of the record as a whole.
     fn unreadable(&mut self, record_no: u64, error: &RowError) -> Result<(), Fault> {
         let findings = [Finding::whole(Code::V002).with_detail(error.to_string())];
-        self.ledger.tally.record(&findings, |finding| sample(record_no, None, finding, None));
+        let dataset = self.batch.dataset;
+        self.ledger.tally.record(&findings, |finding| Sample::of_record(dataset, record_no, None, finding));
         self.ledger.reject(&findings);
         let findings = findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
-        self.write_reject(&RejectLine { record_no, account_ref: None, findings })
+        self.write_reject(&RejectLine::new(dataset, record_no, None, findings))
     }
 
     fn write_reject(&mut self, line: &RejectLine) -> Result<(), Fault> {
@@ -204,14 +207,5 @@ impl<'a> Judge<'a> {
 
     pub fn send(&self, output: Output) -> Result<(), Fault> {
         self.output.blocking_send(output).map_err(|_| Fault::BrokenOff("the work was given up".into()))
-    }
-}
-
-fn sample(record_no: u64, account_ref: Option<String>, finding: &Finding, row: Option<&Row<'_>>) -> Sample {
-    Sample {
-        record_no: Some(record_no),
-        account_ref,
-        value_masked: finding.field.zip(row).and_then(|(field, row)| mask::masked(row, field)),
-        ..Sample::of_file(finding)
     }
 }

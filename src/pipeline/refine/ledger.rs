@@ -2,13 +2,15 @@
 
 use super::rejects::{RejectFinding, RejectLine};
 use super::tally::{Sample, Tally};
+use crate::domain::contract::Dataset;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::marks::{Marked, Marks};
 
 /// The account of a batch's records, from the first row read to the verdict. Its size does not depend on how many
 /// records there are or how many rules they break, but for a bit per record.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
+    dataset: Dataset,
     /// Records read, readable or not.
     pub received: u64,
     pub rejected: u64,
@@ -24,6 +26,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    pub fn new(dataset: Dataset) -> Ledger {
+        Ledger {
+            dataset,
+            received: 0,
+            rejected: 0,
+            rejected_by_identity: 0,
+            duplicate: 0,
+            parked: 0,
+            tally: Tally::default(),
+            warned: Marks::default(),
+        }
+    }
+
     /// A record that its own findings reject. They are in the tally already.
     pub fn reject(&mut self, findings: &[Finding]) {
         self.rejected += 1;
@@ -41,14 +56,14 @@ impl Ledger {
     pub fn reject_staged(
         &mut self,
         record_no: u64,
-        account_ref: Option<String>,
+        reference: Option<String>,
         findings: &[Finding],
     ) -> RejectLine {
-        self.mention(record_no, account_ref.as_ref(), findings);
+        self.mention(record_no, reference.as_ref(), findings);
         self.reject(findings);
         self.warned.clear(record_no);
         let findings = findings.iter().map(|finding| RejectFinding::new(finding, None)).collect();
-        RejectLine { record_no, account_ref, findings }
+        RejectLine::new(self.dataset, record_no, reference, findings)
     }
 
     /// A staged record that repeats another one.
@@ -58,27 +73,31 @@ impl Ledger {
     }
 
     /// A staged record that stays, with what a later stage found of it.
-    pub fn keep_staged(&mut self, record_no: u64, account_ref: Option<&String>, findings: &[Finding]) {
-        self.mention(record_no, account_ref, findings);
+    pub fn keep_staged(&mut self, record_no: u64, reference: Option<&String>, findings: &[Finding]) {
+        self.mention(record_no, reference, findings);
         self.keep(record_no, findings);
     }
 
     /// A staged record that waits; what it is warned of counts when it is accepted.
-    pub fn park_staged(&mut self, record_no: u64, account_ref: Option<&String>, findings: &[Finding]) {
-        self.mention(record_no, account_ref, findings);
+    pub fn park_staged(&mut self, record_no: u64, reference: Option<&String>, findings: &[Finding]) {
+        self.mention(record_no, reference, findings);
         self.parked += 1;
         self.warned.clear(record_no);
     }
 
     /// Counts findings about a record whose fate is decided elsewhere.
-    pub fn mention(&mut self, record_no: u64, account_ref: Option<&String>, findings: &[Finding]) {
-        self.tally.record(findings, |finding| late_sample(record_no, account_ref, finding));
+    pub fn mention(&mut self, record_no: u64, reference: Option<&String>, findings: &[Finding]) {
+        let sample =
+            |finding: &Finding| Sample::of_record(self.dataset, record_no, reference.cloned(), finding);
+        self.tally.record(findings, sample);
     }
 
-    /// Findings about staged records that stay; `account_ref` is asked for the few that are shown.
-    pub fn warn_staged<'r>(&mut self, marked: &Marked, account_ref: impl Fn(u64) -> Option<&'r String>) {
+    /// Findings about staged records that stay; `reference` is asked for the few that are shown.
+    pub fn warn_staged<'r>(&mut self, marked: &Marked, reference: impl Fn(u64) -> Option<&'r String>) {
         let Marked { finding, records } = marked;
-        let samples = records.iter().map(|record_no| late_sample(record_no, account_ref(record_no), finding));
+        let samples = records.iter().map(|record_no| {
+            Sample::of_record(self.dataset, record_no, reference(record_no).cloned(), finding)
+        });
         self.tally.add_all(finding, records.count(), samples);
         if finding.severity == Severity::Warning {
             self.warned.add_all(records);
@@ -96,10 +115,6 @@ impl Ledger {
     }
 }
 
-fn late_sample(record_no: u64, account_ref: Option<&String>, finding: &Finding) -> Sample {
-    Sample { record_no: Some(record_no), account_ref: account_ref.cloned(), ..Sample::of_file(finding) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_record_has_one_fate_whoever_speaks_last() {
-        let mut ledger = Ledger { received: 5, ..Ledger::default() };
+        let mut ledger = Ledger { received: 5, ..Ledger::new(Dataset::AccountSnapshot) };
         let warning = Finding::whole(Code::S002);
         ledger.keep(1, &[]);
         ledger.keep(2, std::slice::from_ref(&warning));

@@ -87,7 +87,7 @@ pub async fn write_in_tx(
         return Ok(());
     }
     if let Some(fixed) = batch.envelope.fixes {
-        rejected_records::resolve_in_tx(connection, fixed, batch.id, at).await?;
+        rejected_records::resolve_in_tx(connection, batch.dataset, fixed, batch.id, at).await?;
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mask;
 use crate::app::App;
-use crate::domain::contract::Field;
 use crate::domain::contract::row::Row;
+use crate::domain::contract::{Dataset, Field};
 use crate::domain::finding::Finding;
 use crate::error::{Error, Result};
 use crate::store::{StorageKey, Upload};
@@ -20,8 +20,31 @@ pub struct RejectLine {
     pub record_no: u64,
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<String>,
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub application_ref: Option<String>,
     #[serde(rename = "f")]
     pub findings: Vec<RejectFinding>,
+}
+
+impl RejectLine {
+    /// The line of a record of a dataset; `reference` is what its contributor knows it by.
+    pub fn new(
+        dataset: Dataset,
+        record_no: u64,
+        reference: Option<String>,
+        findings: Vec<RejectFinding>,
+    ) -> RejectLine {
+        let (account_ref, application_ref) = by_dataset(dataset, reference);
+        RejectLine { record_no, account_ref, application_ref, findings }
+    }
+}
+
+/// What the records of a dataset are known by: an application by its own reference, all others by their account.
+pub fn by_dataset<T>(dataset: Dataset, reference: Option<T>) -> (Option<T>, Option<T>) {
+    match dataset {
+        Dataset::AccountSnapshot | Dataset::RepaymentEvent => (reference, None),
+        Dataset::Application => (None, reference),
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +75,12 @@ impl RejectFinding {
 }
 
 /// The reference that a record is known by, unless it breaks its own rule: then it may be anything and is not repeated.
-pub fn shown_ref(reference: Option<&str>, findings: &[Finding]) -> Option<String> {
-    let is_reference = |field| matches!(field, Field::AccountRef | Field::ApplicationRef);
-    let broken = findings.iter().any(|finding| finding.rejects() && finding.field.is_some_and(is_reference));
+pub fn shown_ref(dataset: Dataset, reference: Option<&str>, findings: &[Finding]) -> Option<String> {
+    let field = match dataset {
+        Dataset::AccountSnapshot | Dataset::RepaymentEvent => Field::AccountRef,
+        Dataset::Application => Field::ApplicationRef,
+    };
+    let broken = findings.iter().any(|finding| finding.rejects() && finding.field == Some(field));
     reference.filter(|_| !broken).map(str::to_owned)
 }
 

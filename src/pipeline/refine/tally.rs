@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rejects::by_dataset;
 use crate::db::batch_findings::RuleCount;
+use crate::domain::contract::Dataset;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::Code;
 
@@ -17,6 +19,9 @@ pub struct Sample {
     pub record_no: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<String>,
+    /// In place of the account, for an application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_ref: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// The value with everything personal masked.
@@ -32,10 +37,22 @@ impl Sample {
         Sample {
             record_no: None,
             account_ref: None,
+            application_ref: None,
             field: finding.field.map(|field| field.name().to_owned()),
             value_masked: None,
             detail: finding.detail.as_ref().map(ToString::to_string),
         }
+    }
+
+    /// What can be shown of a finding about a record of a dataset; `reference` is what its contributor knows it by.
+    pub fn of_record(
+        dataset: Dataset,
+        record_no: u64,
+        reference: Option<String>,
+        finding: &Finding,
+    ) -> Sample {
+        let (account_ref, application_ref) = by_dataset(dataset, reference);
+        Sample { record_no: Some(record_no), account_ref, application_ref, ..Sample::of_file(finding) }
     }
 }
 

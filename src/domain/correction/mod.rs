@@ -1,15 +1,17 @@
 //! Corrections out of cycle (`domain.md` 6.5): what may be changed about a record that was published, and what such a
-//! change means for the person.
+//! change means for the person and, in [`history`], for the account.
+
+pub mod history;
 
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
-use super::contract::ndjson::NdjsonReader;
-use super::contract::spec::{self, Kind};
-use super::contract::{AccountSnapshot, AccountStatus, Field, Mode, MoneyUnit, Terms};
-use super::finding::Finding;
-use super::rules::field::{FieldContext, MoneyForms, read_snapshot};
-use super::rules::{Code, RowContext, check_row};
+use crate::domain::contract::ndjson::NdjsonReader;
+use crate::domain::contract::spec::{self, Kind};
+use crate::domain::contract::{AccountSnapshot, AccountStatus, Field, Mode, MoneyUnit, Terms};
+use crate::domain::finding::Finding;
+use crate::domain::rules::field::{FieldContext, MoneyForms, read_snapshot};
+use crate::domain::rules::{Code, RowContext, check_row};
 
 /// Why a record is corrected. There is no reason of goodwill: what is true stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -27,6 +29,21 @@ pub enum CorrectionReason {
 }
 
 impl CorrectionReason {
+    pub const ALL: [CorrectionReason; 8] = [
+        CorrectionReason::DataError,
+        CorrectionReason::PaymentPostedLate,
+        CorrectionReason::WrongSubject,
+        CorrectionReason::Duplicate,
+        CorrectionReason::FraudConfirmed,
+        CorrectionReason::SystemMigration,
+        CorrectionReason::Reopened,
+        CorrectionReason::CourtOrder,
+    ];
+
+    pub fn parse(word: &str) -> Option<CorrectionReason> {
+        CorrectionReason::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             CorrectionReason::DataError => "DATA_ERROR",
@@ -133,9 +150,7 @@ pub fn effect(
     if !malformed.is_empty() {
         return Err(malformed);
     }
-    let mut after = before.clone();
-    after.extend(changes.clone());
-    after.retain(|_, value| !value.is_null());
+    let after = changed(before, changes);
     let (was, broken_before) = judge(before, terms, today);
     let (is, broken) = judge(&after, terms, today);
     let new: Vec<Finding> = broken
@@ -155,6 +170,14 @@ pub fn effect(
     })
 }
 
+/// A record after a change; null empties a field.
+fn changed(before: &Sent, changes: &Sent) -> Sent {
+    let mut after = before.clone();
+    after.extend(changes.clone());
+    after.retain(|_, value| !value.is_null());
+    after
+}
+
 /// What a lookup tells of a record first.
 struct Standing {
     status: Option<AccountStatus>,
@@ -168,22 +191,34 @@ impl Standing {
     }
 }
 
-/// Reads a record and names the rejecting rules that it breaks. That its person is not there is among them, each time.
-fn judge(sent: &Sent, terms: &Terms, today: NaiveDate) -> (Standing, Vec<Finding>) {
+/// Reads a record by the field rules, and looks at it with what they found. `None` when it cannot be read at all.
+fn with_record<T>(
+    sent: &Sent,
+    terms: &Terms,
+    look: impl FnOnce(&AccountSnapshot<'_>, Vec<Finding>) -> T,
+) -> Option<T> {
     let line = Value::Object(sent.clone()).to_string();
     let mut reader = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT);
-    let Ok(row) = reader.read(line.as_bytes()) else {
-        let nothing = Standing { status: None, overdue: None, dpd: None };
-        return (nothing, vec![Finding::whole(Code::V002)]);
-    };
+    let row = reader.read(line.as_bytes()).ok()?;
     let mut findings = Vec::new();
     let forms = MoneyForms::default();
     let context = FieldContext { terms, money: MoneyUnit::Sen, money_forms: &forms };
     let record = read_snapshot(&row, &context, &mut findings);
-    let period_end = record.as_of_date.unwrap_or(today);
-    check_row(&record, &RowContext { terms, mode: Mode::Delta, period_end, today }, &mut findings);
-    findings.retain(Finding::rejects);
-    (Standing::of(&record), findings)
+    Some(look(&record, findings))
+}
+
+/// Reads a record and names the rejecting rules that it breaks. That its person is not there is among them, each time.
+fn judge(sent: &Sent, terms: &Terms, today: NaiveDate) -> (Standing, Vec<Finding>) {
+    let judged = with_record(sent, terms, |record, mut findings| {
+        let period_end = record.as_of_date.unwrap_or(today);
+        check_row(record, &RowContext { terms, mode: Mode::Delta, period_end, today }, &mut findings);
+        findings.retain(Finding::rejects);
+        (Standing::of(record), findings)
+    });
+    judged.unwrap_or_else(|| {
+        let nothing = Standing { status: None, overdue: None, dpd: None };
+        (nothing, vec![Finding::whole(Code::V002)])
+    })
 }
 
 /// How bad a status is for the person; between two of one rank there is nothing to choose.

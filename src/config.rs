@@ -97,6 +97,12 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "3",
         "how long a published batch may wait for others to land in the lake together",
     ),
+    (
+        "ETR_OPENLINEAGE_URL",
+        "(none)",
+        "where OpenLineage events about runs are posted to, such as https://lineage.example/api/v1/lineage; none are made without it",
+    ),
+    ("ETR_OPENLINEAGE_TOKEN", "(none)", "bearer token for ETR_OPENLINEAGE_URL"),
     ("ETR_LOG_FORMAT", "json", "json or text"),
     ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
     ("ETR_PG_BIN", "(searched)", "`dev` and tests: folder with the PostgreSQL programs to run privately"),
@@ -186,8 +192,17 @@ pub struct Config {
     pub dry_run_retention: Duration,
     /// Where a batch that is too large for memory keeps keyed hashes while it is judged.
     pub temp_dir: PathBuf,
+    /// Who is told about runs, if anybody.
+    pub openlineage: Option<OpenLineage>,
     pub log_json: bool,
     pub log_filter: String,
+}
+
+/// A receiver of OpenLineage events.
+#[derive(Clone, Debug)]
+pub struct OpenLineage {
+    pub url: String,
+    pub token: Option<SecretString>,
 }
 
 /// Everything that is wrong with the environment, so that one start tells all of it.
@@ -298,6 +313,7 @@ impl Config {
             )),
             dry_run_retention: hours(&mut read, "ETR_DRY_RUN_RETENTION_HOURS", 24),
             temp_dir: read.optional("ETR_TEMP_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
+            openlineage: openlineage(&mut read),
             log_json: log_json(&mut read),
             log_filter: log_filter(&mut read),
         };
@@ -371,6 +387,23 @@ fn hours(read: &mut Reader<'_>, name: &'static str, default: u64) -> Duration {
         read.errors.push(format!("{name} must be a number of hours from 1 to 8784"));
     }
     Duration::from_secs(hours.min(8784) * 3600)
+}
+
+fn openlineage(read: &mut Reader<'_>) -> Option<OpenLineage> {
+    let token = read.optional("ETR_OPENLINEAGE_TOKEN").map(SecretString::from);
+    let Some(url) = read.optional("ETR_OPENLINEAGE_URL") else {
+        if token.is_some() {
+            read.errors.push("ETR_OPENLINEAGE_TOKEN is set and ETR_OPENLINEAGE_URL is not".into());
+        }
+        return None;
+    };
+    let address = url.parse::<http::Uri>().ok();
+    let fits = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    if !address.is_some_and(|uri| fits(&uri) && !uri.authority().is_some_and(|a| a.as_str().contains('@'))) {
+        read.errors
+            .push("ETR_OPENLINEAGE_URL must be an http:// or https:// address without credentials".into());
+    }
+    Some(OpenLineage { url, token })
 }
 
 fn log_json(read: &mut Reader<'_>) -> bool {

@@ -323,6 +323,9 @@ fn check_client(new: &NewClient) -> Result<()> {
     if new.scopes.contains(Scope::ProfilesQuery) == new.purposes.is_empty() {
         return invalid("profiles:query and purposes go together: name the purposes of the agreement");
     }
+    if new.scopes.contains(Scope::ProfilesExplain) && !new.scopes.contains(Scope::ProfilesQuery) {
+        return invalid("profiles:explain goes with profiles:query: an explanation comes with a profile");
+    }
     let word = |purpose: &String| {
         (1..=64).contains(&purpose.len())
             && purpose.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
@@ -374,6 +377,7 @@ mod tests {
             client("", false, &[]),
             client("batches:write", false, &[]),
             client("profiles:query", false, &[]),
+            client("profiles:explain", false, &[]),
             client("batches:read", true, &purpose),
             client("profiles:query", false, &["credit application"]),
             NewClient { name: "two\nlines".into(), ..client("admin", false, &[]) },

@@ -37,6 +37,7 @@ pub mod lake_commits;
 pub mod lake_entries;
 pub mod lake_rows;
 pub mod lineage;
+pub mod lineage_outbox;
 pub mod obligations;
 pub mod overlay;
 pub mod overrides;

@@ -31,6 +31,7 @@ pub mod erasure;
 pub mod fixes;
 pub mod identity_reviews;
 pub mod lifecycle;
+pub mod lineage;
 pub mod listings;
 pub mod obligations;
 pub mod pack;

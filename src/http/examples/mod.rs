@@ -3,6 +3,7 @@
 
 pub mod contracts;
 pub mod corrections;
+pub mod lineage;
 pub mod operations;
 
 use serde_json::{Value, json};

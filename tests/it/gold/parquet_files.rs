@@ -84,7 +84,7 @@ fn days<T>(rows: &[T], of: impl Fn(&T) -> Option<NaiveDate>) -> ArrayRef {
 }
 
 fn instants<T>(rows: &[T], of: impl Fn(&T) -> Option<DateTime<Utc>>) -> ArrayRef {
-    let micros = rows.iter().map(|row| of(row).map(|at| at.timestamp_micros()));
+    let micros = rows.iter().map(|row| of(row).as_ref().map(DateTime::timestamp_micros));
     Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
 }
 

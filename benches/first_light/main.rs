@@ -19,6 +19,7 @@ mod objects;
 mod parquet;
 mod process;
 mod publish;
+mod rebuild;
 mod receipts;
 mod report;
 mod rows;
@@ -87,6 +88,8 @@ enum Part {
     Lookups,
     /// Memory while a large body streams in, and while batches of up to 10 million rows (--full) are judged.
     Memory,
+    /// The serving store from the lake alone: a million accounts of six months.
+    Rebuild,
     /// From spawn to ready.
     Start,
 }
@@ -157,6 +160,7 @@ async fn run(args: &Args) -> Result<()> {
             Part::Landing => landing::run(&mut world, scale).await,
             Part::Lookups => lookups::run(&mut world, scale).await,
             Part::Memory => memory::run(&mut world, scale).await,
+            Part::Rebuild => rebuild::run(&mut world, scale).await,
             Part::Start => start::run(&mut world, scale).await,
         }
         .with_context(|| format!("{part:?} could not be measured"))?;

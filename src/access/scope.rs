@@ -13,18 +13,27 @@ pub enum Scope {
     BatchesRead,
     /// Ask for profiles, for the purposes in the client's agreement.
     ProfilesQuery,
+    /// Ask for attributes of many subjects as of the past, for the purposes in the client's agreement.
+    ArchiveQuery,
     /// Run the bureau.
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 4] = [Scope::BatchesWrite, Scope::BatchesRead, Scope::ProfilesQuery, Scope::Admin];
+    pub const ALL: [Scope; 5] = [
+        Scope::BatchesWrite,
+        Scope::BatchesRead,
+        Scope::ProfilesQuery,
+        Scope::ArchiveQuery,
+        Scope::Admin,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Scope::BatchesWrite => "batches:write",
             Scope::BatchesRead => "batches:read",
             Scope::ProfilesQuery => "profiles:query",
+            Scope::ArchiveQuery => "archive:query",
             Scope::Admin => "admin",
         }
     }
@@ -38,7 +47,7 @@ impl fmt::Display for Scope {
 
 /// The word is no scope of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a scope: the scopes are batches:write, batches:read, profiles:query and admin")]
+#[error("not a scope: the scopes are batches:write, batches:read, profiles:query, archive:query and admin")]
 pub struct UnknownScope;
 
 impl FromStr for Scope {
@@ -116,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_set_reads_back_what_it_prints() {
-        for bits in 0..16u8 {
+        for bits in 0..32u8 {
             let set = ScopeSet(bits);
             assert_eq!(set.to_string().parse::<ScopeSet>(), Ok(set));
         }

@@ -12,6 +12,8 @@ pub mod archive;
 mod catalog;
 mod columns;
 mod commit;
+pub mod gold;
+pub mod query;
 mod scan;
 pub mod silver;
 pub mod tables;

@@ -17,6 +17,7 @@ use etrplus::jobs::schedule;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
+use crate::archive;
 use crate::support::app::{Answer, Caller, Submission, TestApp, patient};
 use crate::support::records::{account, account_with, ndjson, nric};
 
@@ -288,6 +289,9 @@ struct Stage {
     obligation: String,
     review: String,
     corrections: BTreeMap<&'static str, String>,
+    /// A question that the caller was answered, and archive queries about it by operation.
+    question: String,
+    archive: BTreeMap<&'static str, String>,
     overrides: BTreeMap<&'static str, String>,
     constants: BTreeMap<&'static str, String>,
 }
@@ -345,7 +349,20 @@ impl Stage {
         contract_versions(&eyes).await;
         let review = review(&eyes, &caller).await;
         let corrections = corrections(&eyes, contributor.contributor_id).await;
-        Stage { eyes, caller, published, held, obligation, review, corrections, overrides, constants }
+        let (question, archive) = archive_queries(&eyes, &caller).await;
+        Stage {
+            eyes,
+            caller,
+            published,
+            held,
+            obligation,
+            review,
+            corrections,
+            question,
+            archive,
+            overrides,
+            constants,
+        }
     }
 
     /// What an operation is shown with: its path with things that are there.
@@ -357,6 +374,9 @@ impl Stage {
         path = path.replace("3c9a1f40-6d2b-4f1e-8a57-0b9c8d7e6f5a", &self.review);
         if let Some(id) = self.corrections.get(operation) {
             path = path.replace("01936f70-9a4e-7d21-b5c8-1e2f3a4b5c6d", id);
+        }
+        if let Some(id) = self.archive.get(operation) {
+            path = path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b71", id);
         }
         path = path.replace("/contributors/acme/", "/contributors/documented/");
         if let Some(id) = self.overrides.get(operation) {
@@ -438,8 +458,28 @@ impl Stage {
             (None, "issue_token") => request = request.header("authorization", format!("Basic {basic}")),
             (None, _) => {}
         }
-        self.eyes.anybody(request.body(Body::from(example.body_bytes())).unwrap()).await
+        let mut body = example.body_bytes();
+        if example.operation_id == "create_archive_query" {
+            let text = String::from_utf8(body).unwrap();
+            body = text.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b62", &self.question).into_bytes();
+        }
+        self.eyes.anybody(request.body(Body::from(body)).unwrap()).await
     }
+}
+
+/// A question that was answered, an archive query about it that is answered too, and one that waits.
+async fn archive_queries(eyes: &TestApp, caller: &Caller) -> (String, BTreeMap<&'static str, String>) {
+    let told = caller.ask(&nric(1), "2026-11-24").await.expect(200).json();
+    let question = told["query_id"].as_str().unwrap().to_owned();
+    let done = archive::asked(caller, "done", &archive::request(&[&question])).await;
+    archive::until_answered(eyes).await;
+    let waiting = archive::asked(caller, "waiting", &archive::request(&[&question])).await;
+    let queries = [
+        ("find_archive_query", done.clone()),
+        ("find_archive_result", done),
+        ("cancel_archive_query", waiting),
+    ];
+    (question, queries.into_iter().collect())
 }
 
 /// Overrides and constants that another operator asked for: one to agree to, one to end.
@@ -489,7 +529,7 @@ fn assert_as_promised(document: &Value, example: &Example, answer: &Answer) {
         "application/x-ndjson" => {
             answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         }
-        "text/html" => vec![json!(answer.text())],
+        "text/html" | "text/csv" => vec![json!(answer.text())],
         _ => vec![answer.json()],
     };
     assert!(!values.is_empty(), "{name}: an empty answer proves nothing");

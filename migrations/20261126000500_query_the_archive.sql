@@ -3,7 +3,7 @@
 ALTER TABLE clients DROP CONSTRAINT clients_scopes_check;
 ALTER TABLE clients ADD CONSTRAINT clients_scopes_check CHECK (
     cardinality(scopes) > 0
-    AND scopes <@ ARRAY ['batches:write', 'batches:read', 'profiles:query', 'archive:query', 'admin']
+    AND scopes <@ ARRAY ['batches:write', 'batches:read', 'profiles:query', 'profiles:explain', 'archive:query', 'admin']
 );
 
 CREATE TABLE archive_queries (

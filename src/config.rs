@@ -75,8 +75,17 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "which catalog knows the tables of the lake: sql (this Postgres), glue, rest, or off",
     ),
     ("ETR_LAKE_CATALOG_URI", "(none)", "address of the REST catalog, or of Glue where it is not AWS's own"),
+    (
+        "ETR_LAKE_CATALOG_CREDENTIAL",
+        "(none)",
+        "<client id>:<secret> by which a REST catalog gives tokens (OAuth2)",
+    ),
     ("ETR_LAKE_NAME", "etrplus", "name of the catalog; engines must call it the same"),
-    ("ETR_LAKE_WAREHOUSE", "s3://<ETR_S3_BUCKET>/lake", "where the tables of the lake are made"),
+    (
+        "ETR_LAKE_WAREHOUSE",
+        "s3://<ETR_S3_BUCKET>/lake",
+        "where the tables of the lake are made; for a REST catalog its name of the warehouse",
+    ),
     ("ETR_LAKE_KMS_KEY_ID", "(none)", "KMS key that encrypts the files of the lake (SSE-KMS)"),
     (
         "ETR_LAKE_BUCKETS",
@@ -88,6 +97,12 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "3",
         "how long a published batch may wait for others to land in the lake together",
     ),
+    (
+        "ETR_OPENLINEAGE_URL",
+        "(none)",
+        "where OpenLineage events about runs are posted to, such as https://lineage.example/api/v1/lineage; none are made without it",
+    ),
+    ("ETR_OPENLINEAGE_TOKEN", "(none)", "bearer token for ETR_OPENLINEAGE_URL"),
     ("ETR_LOG_FORMAT", "json", "json or text"),
     ("ETR_LOG", "info", "log filter, as tracing-subscriber reads it"),
     ("ETR_PG_BIN", "(searched)", "`dev` and tests: folder with the PostgreSQL programs to run privately"),
@@ -133,8 +148,10 @@ pub enum LakeCatalog {
 pub struct LakeConfig {
     pub catalog: LakeCatalog,
     pub catalog_uri: Option<String>,
+    /// Client id and secret of a REST catalog, with a colon between them.
+    pub catalog_credential: Option<SecretString>,
     pub name: String,
-    /// As `s3://bucket/prefix`, without a slash at its end.
+    /// As `s3://bucket/prefix`, without a slash at its end; for a REST catalog the name that it has for a warehouse.
     pub warehouse: String,
     pub kms_key_id: Option<String>,
     pub buckets: u32,
@@ -175,8 +192,17 @@ pub struct Config {
     pub dry_run_retention: Duration,
     /// Where a batch that is too large for memory keeps keyed hashes while it is judged.
     pub temp_dir: PathBuf,
+    /// Who is told about runs, if anybody.
+    pub openlineage: Option<OpenLineage>,
     pub log_json: bool,
     pub log_filter: String,
+}
+
+/// A receiver of OpenLineage events.
+#[derive(Clone, Debug)]
+pub struct OpenLineage {
+    pub url: String,
+    pub token: Option<SecretString>,
 }
 
 /// Everything that is wrong with the environment, so that one start tells all of it.
@@ -287,6 +313,7 @@ impl Config {
             )),
             dry_run_retention: hours(&mut read, "ETR_DRY_RUN_RETENTION_HOURS", 24),
             temp_dir: read.optional("ETR_TEMP_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
+            openlineage: openlineage(&mut read),
             log_json: log_json(&mut read),
             log_filter: log_filter(&mut read),
         };
@@ -314,9 +341,13 @@ fn lake(read: &mut Reader<'_>) -> LakeConfig {
     if catalog == LakeCatalog::Rest && catalog_uri.is_none() {
         read.errors.push("ETR_LAKE_CATALOG_URI is not set: the REST catalog needs its address".into());
     }
+    let catalog_credential = read.optional("ETR_LAKE_CATALOG_CREDENTIAL");
+    if catalog_credential.as_ref().is_some_and(|credential| !credential.contains(':')) {
+        read.errors.push("ETR_LAKE_CATALOG_CREDENTIAL must be <client id>:<secret>".into());
+    }
     let bucket = read.optional("ETR_S3_BUCKET").unwrap_or_default();
     let warehouse = read.optional("ETR_LAKE_WAREHOUSE").unwrap_or_else(|| format!("s3://{bucket}/lake"));
-    if !warehouse.starts_with("s3://") {
+    if catalog != LakeCatalog::Rest && !warehouse.starts_with("s3://") {
         read.errors.push("ETR_LAKE_WAREHOUSE must be s3://bucket/prefix".into());
     }
     let buckets = read.parsed("ETR_LAKE_BUCKETS", 4, "a number from 1 to 64");
@@ -330,6 +361,7 @@ fn lake(read: &mut Reader<'_>) -> LakeConfig {
     LakeConfig {
         catalog,
         catalog_uri,
+        catalog_credential: catalog_credential.map(Into::into),
         name: read.optional("ETR_LAKE_NAME").unwrap_or_else(|| "etrplus".into()),
         warehouse: warehouse.trim_end_matches('/').to_owned(),
         kms_key_id: read.optional("ETR_LAKE_KMS_KEY_ID"),
@@ -355,6 +387,23 @@ fn hours(read: &mut Reader<'_>, name: &'static str, default: u64) -> Duration {
         read.errors.push(format!("{name} must be a number of hours from 1 to 8784"));
     }
     Duration::from_secs(hours.min(8784) * 3600)
+}
+
+fn openlineage(read: &mut Reader<'_>) -> Option<OpenLineage> {
+    let token = read.optional("ETR_OPENLINEAGE_TOKEN").map(SecretString::from);
+    let Some(url) = read.optional("ETR_OPENLINEAGE_URL") else {
+        if token.is_some() {
+            read.errors.push("ETR_OPENLINEAGE_TOKEN is set and ETR_OPENLINEAGE_URL is not".into());
+        }
+        return None;
+    };
+    let address = url.parse::<http::Uri>().ok();
+    let fits = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    if !address.is_some_and(|uri| fits(&uri) && !uri.authority().is_some_and(|a| a.as_str().contains('@'))) {
+        read.errors
+            .push("ETR_OPENLINEAGE_URL must be an http:// or https:// address without credentials".into());
+    }
+    Some(OpenLineage { url, token })
 }
 
 fn log_json(read: &mut Reader<'_>) -> bool {
@@ -511,6 +560,8 @@ mod tests {
             ("ETR_TOKEN_KEY", two_keys.as_str(), "ETR_TOKEN_KEY must be one key"),
             ("ETR_LOG_FORMAT", "jsno", "ETR_LOG_FORMAT must be json or text"),
             ("ETR_LOG", "info,etrplus=loud", "ETR_LOG must be a filter"),
+            ("ETR_LAKE_WAREHOUSE", "my-warehouse", "ETR_LAKE_WAREHOUSE must be s3://"),
+            ("ETR_LAKE_CATALOG_CREDENTIAL", "just-a-name", "ETR_LAKE_CATALOG_CREDENTIAL must be"),
             ("ETR_REQUEST_SECONDS", "0", "ETR_REQUEST_SECONDS must be at least 1"),
         ] {
             let mut variables = complete();

@@ -19,6 +19,7 @@ pub mod http;
 pub mod ids;
 pub mod jobs;
 pub mod lake;
+pub mod lineage;
 pub mod pipeline;
 pub mod privacy;
 pub mod store;

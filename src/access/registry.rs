@@ -326,6 +326,9 @@ fn check_client(new: &NewClient) -> Result<()> {
             "profiles:query, archive:query and purposes go together: name the purposes of the agreement",
         );
     }
+    if new.scopes.contains(Scope::ProfilesExplain) && !new.scopes.contains(Scope::ProfilesQuery) {
+        return invalid("profiles:explain goes with profiles:query: an explanation comes with a profile");
+    }
     let word = |purpose: &String| {
         (1..=64).contains(&purpose.len())
             && purpose.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
@@ -377,6 +380,7 @@ mod tests {
             client("", false, &[]),
             client("batches:write", false, &[]),
             client("profiles:query", false, &[]),
+            client("profiles:explain", false, &[]),
             client("archive:query", false, &[]),
             client("batches:read", true, &purpose),
             client("profiles:query", false, &["credit application"]),

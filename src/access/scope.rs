@@ -13,6 +13,8 @@ pub enum Scope {
     BatchesRead,
     /// Ask for profiles, for the purposes in the client's agreement.
     ProfilesQuery,
+    /// Ask with a profile for the records behind it.
+    ProfilesExplain,
     /// Ask for attributes of many subjects as of the past, for the purposes in the client's agreement.
     ArchiveQuery,
     /// Run the bureau.
@@ -20,10 +22,11 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Scope; 5] = [
+    pub const ALL: [Scope; 6] = [
         Scope::BatchesWrite,
         Scope::BatchesRead,
         Scope::ProfilesQuery,
+        Scope::ProfilesExplain,
         Scope::ArchiveQuery,
         Scope::Admin,
     ];
@@ -33,6 +36,7 @@ impl Scope {
             Scope::BatchesWrite => "batches:write",
             Scope::BatchesRead => "batches:read",
             Scope::ProfilesQuery => "profiles:query",
+            Scope::ProfilesExplain => "profiles:explain",
             Scope::ArchiveQuery => "archive:query",
             Scope::Admin => "admin",
         }
@@ -47,7 +51,9 @@ impl fmt::Display for Scope {
 
 /// The word is no scope of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a scope: the scopes are batches:write, batches:read, profiles:query, archive:query and admin")]
+#[error(
+    "not a scope: the scopes are batches:write, batches:read, profiles:query, profiles:explain, archive:query and admin"
+)]
 pub struct UnknownScope;
 
 impl FromStr for Scope {
@@ -125,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_set_reads_back_what_it_prints() {
-        for bits in 0..32u8 {
+        for bits in 0..64u8 {
             let set = ScopeSet(bits);
             assert_eq!(set.to_string().parse::<ScopeSet>(), Ok(set));
         }

@@ -484,10 +484,6 @@ pub async fn delistings(ex: impl PgExecutor<'_>, known_at: DateTime<Utc>) -> Res
 }
 
 /// A query that is nobody's to know of looks like none.
-pub async fn owned(
-    ex: impl PgExecutor<'_>,
-    client: ClientId,
-    id: ArchiveQueryId,
-) -> Result<ArchiveQuery> {
+pub async fn owned(ex: impl PgExecutor<'_>, client: ClientId, id: ArchiveQueryId) -> Result<ArchiveQuery> {
     find(ex, client, id).await?.ok_or(Error::NotFound)
 }

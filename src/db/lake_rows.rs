@@ -7,7 +7,9 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::domain::contract::Dataset;
 use crate::error::Result;
+use crate::ids::{BatchId, ContributorId};
 
 /// What every row of a journal has first.
 macro_rules! provenance {
@@ -28,37 +30,95 @@ macro_rules! of_commit {
     };
 }
 
-pub const ACCOUNT_SNAPSHOTS: &str = concat!(
-    "/* lake_rows.account_snapshots */ SELECT ",
-    provenance!(),
-    ", r.subject_id, r.account_ref, r.holder_role, r.as_of_date, r.withdrawn, r.product_type, r.portfolio_type, r.status,
+/// What a snapshot says.
+macro_rules! snapshot {
+    () => {
+        ", r.subject_id, r.account_ref, r.holder_role, r.as_of_date, r.withdrawn, r.product_type, r.portfolio_type, r.status,
     r.currency, r.opened_date, r.status_date, r.dpd, r.outstanding_sen, r.overdue_sen, r.original_amount_sen,
     r.credit_limit_sen, r.instalment_amount_sen, r.next_due_amount_sen, r.write_off_amount_sen, r.fees_outstanding_sen,
     r.amount_paid_period_sen, r.last_payment_amount_sen, r.maturity_date, r.closed_date, r.first_delinquency_date,
     r.next_due_date, r.write_off_date, r.settled_date, r.last_payment_date, r.oldest_unpaid_due_date,
     r.instalments_total, r.instalments_paid, r.instalments_overdue, r.payment_frequency, r.settlement_type,
-    r.restructured, r.hardship, r.legal_action, r.contributor_dispute, r.listing_requested, r.evidence_ref, r.imputed",
+    r.restructured, r.hardship, r.legal_action, r.contributor_dispute, r.listing_requested, r.evidence_ref, r.imputed"
+    };
+}
+
+pub const ACCOUNT_SNAPSHOTS: &str = concat!(
+    "/* lake_rows.account_snapshots */ SELECT ",
+    provenance!(),
+    snapshot!(),
     of_commit!("account_snapshots"),
     "ORDER BY r.subject_id, r.as_of_date, r.account_ref"
 );
 
+/// What an event says.
+macro_rules! event {
+    () => {
+        ", r.account_ref, r.event_id, r.event_type, r.event_at, r.value_date, r.amount_sen, r.channel, r.instalment_no,
+    r.instalment_due_date, r.new_due_date, r.reverses_event_id"
+    };
+}
+
 pub const REPAYMENT_EVENTS: &str = concat!(
     "/* lake_rows.repayment_events */ SELECT ",
     provenance!(),
-    ", r.account_ref, r.event_id, r.event_type, r.event_at, r.value_date, r.amount_sen, r.channel, r.instalment_no,
-    r.instalment_due_date, r.new_due_date, r.reverses_event_id",
+    event!(),
     of_commit!("repayment_events"),
     "ORDER BY r.account_ref, r.value_date, r.record_no"
 );
 
+/// What an application says.
+macro_rules! application {
+    () => {
+        ", r.subject_id, r.application_ref, r.account_ref, r.holder_role, r.product_type, r.decision, r.channel, r.applied_at,
+    r.decision_at, r.amount_requested_sen, r.amount_approved_sen, r.tenor_days"
+    };
+}
+
 pub const APPLICATIONS: &str = concat!(
     "/* lake_rows.applications */ SELECT ",
     provenance!(),
-    ", r.subject_id, r.application_ref, r.account_ref, r.holder_role, r.product_type, r.decision, r.channel, r.applied_at,
-    r.decision_at, r.amount_requested_sen, r.amount_approved_sen, r.tenor_days",
+    application!(),
     of_commit!("applications"),
     "ORDER BY r.subject_id, r.applied_at"
 );
+
+/// The rows of a journal that came with some batches ($1) of a contributor ($2).
+macro_rules! of_batches {
+    ($name:literal, $columns:expr, $journal:literal) => {
+        concat!(
+            "/* ",
+            $name,
+            " */ SELECT ",
+            provenance!(),
+            $columns,
+            " FROM ",
+            $journal,
+            " r WHERE r.batch_id = ANY($1) AND r.contributor_id = $2"
+        )
+    };
+}
+
+const SNAPSHOTS_OF_BATCHES: &str =
+    of_batches!("lake_rows.snapshots_of_batches", snapshot!(), "account_snapshots");
+const EVENTS_OF_BATCHES: &str = of_batches!("lake_rows.events_of_batches", event!(), "repayment_events");
+const APPLICATIONS_OF_BATCHES: &str =
+    of_batches!("lake_rows.applications_of_batches", application!(), "applications");
+
+/// The journal rows of some batches of a contributor, under the names of the lake's columns.
+pub fn of_batches<'c>(
+    connection: &'c mut PgConnection,
+    dataset: Dataset,
+    batches: &'c [BatchId],
+    contributor: ContributorId,
+) -> BoxStream<'c, sqlx::Result<PgRow>> {
+    let statement = match dataset {
+        Dataset::AccountSnapshot => SNAPSHOTS_OF_BATCHES,
+        Dataset::RepaymentEvent => EVENTS_OF_BATCHES,
+        Dataset::Application => APPLICATIONS_OF_BATCHES,
+    };
+    sqlx::query(statement).bind(batches).bind(contributor).fetch(connection)
+}
 
 pub const BATCHES: &str = "/* lake_rows.batches */ SELECT e.batch_id, e.entry_no AS transition_no, e.known_from,
     e.contributor_id, b.dataset, b.mode, b.period_end, e.state, e.publication_no, e.superseded_by, b.received_at,

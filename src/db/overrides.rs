@@ -188,6 +188,18 @@ pub struct Leniency {
     pub imputed: Option<serde_json::Value>,
 }
 
+impl Leniency {
+    /// The agreements and constants by kind and name, as lineage speaks of them.
+    pub fn sources(&self) -> Vec<(&'static str, String)> {
+        let softened = self.softened.as_ref().and_then(|list| list.as_array()).into_iter().flatten();
+        let overrides =
+            softened.filter_map(|one| Some(("override", one["override_id"].as_str()?.to_owned())));
+        let imputed = self.imputed.as_ref().and_then(|fields| fields.as_object());
+        let constants = imputed.into_iter().flatten().map(|(field, _)| ("constant", field.clone()));
+        overrides.chain(constants).collect()
+    }
+}
+
 /// Keeps with a batch what its verdict was reached under.
 pub async fn set_leniency_in_tx(
     connection: &mut PgConnection,

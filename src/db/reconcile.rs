@@ -38,6 +38,13 @@ impl Compared {
         Compared { compared: 1, differences, examples: Json(found.into_iter().collect()) }
     }
 
+    /// So many things that were compared outside of the database, and what is wrong with some.
+    pub fn of(compared: usize, mut wrong: Vec<Found>) -> Compared {
+        let differences = wrong.len() as i64;
+        wrong.truncate(100);
+        Compared { compared: compared as i64, differences, examples: Json(wrong) }
+    }
+
     /// The same under the name of its check.
     pub fn named(self, check: &str) -> (CheckCount, Vec<Difference>) {
         let count =
@@ -210,6 +217,30 @@ const AUDIT: &str = comparison!(
         FROM done d FULL JOIN told t USING (kind, id, action))"
 );
 
+/// Every publication of a journal is entered for the lake once, with as many rows as it has.
+const ENTRIES: &str = comparison!(
+    "reconcile.lake_entries",
+    "publications AS (
+        SELECT 'silver.account_snapshots' AS name, batch_id, publication_no, count(*) AS records, min(known_from) AS known
+        FROM account_snapshots WHERE contributor_id = $1 GROUP BY batch_id, publication_no
+        UNION ALL
+        SELECT 'silver.repayment_events', batch_id, publication_no, count(*), min(known_from)
+        FROM repayment_events WHERE contributor_id = $1 GROUP BY batch_id, publication_no
+        UNION ALL
+        SELECT 'silver.applications', batch_id, publication_no, count(*), min(known_from)
+        FROM applications WHERE contributor_id = $1 GROUP BY batch_id, publication_no),
+    entered AS (
+        SELECT table_name AS name, batch_id, publication_no, count(*) AS entries, sum(rows) AS records, min(known_from) AS known
+        FROM lake_entries WHERE contributor_id = $1 AND state IS NULL AND publication_no IS NOT NULL GROUP BY 1, 2, 3),
+    compared AS (
+        SELECT format('%s, batch %s, publication %s', name, batch_id, publication_no) AS key,
+            format('1 entry of %s rows', coalesce(p.records, 0)) AS expected,
+            format('%s entries of %s rows', coalesce(e.entries, 0), coalesce(e.records, 0)) AS found,
+            p.records IS DISTINCT FROM e.records OR e.entries <> 1 AS wrong
+        FROM publications p FULL JOIN entered e USING (name, batch_id, publication_no)
+        WHERE $2::timestamptz IS NULL OR coalesce(p.known, e.known) >= $2)"
+);
+
 /// The comparisons of this file, by the name of their check.
 pub const CHECKS: &[(&str, &str)] = &[
     ("conservation", CONSERVATION),
@@ -217,6 +248,7 @@ pub const CHECKS: &[(&str, &str)] = &[
     ("parked", PARKED),
     ("quarantine", QUARANTINE),
     ("audit", AUDIT),
+    ("lake_entries", ENTRIES),
 ];
 
 /// Runs one of [`CHECKS`] for what a contributor sent since an instant, or ever.

@@ -24,14 +24,8 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [State; 6] = [
-        State::Queued,
-        State::Running,
-        State::Done,
-        State::Failed,
-        State::Cancelled,
-        State::Expired,
-    ];
+    pub const ALL: [State; 6] =
+        [State::Queued, State::Running, State::Done, State::Failed, State::Cancelled, State::Expired];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -70,9 +70,8 @@ pub struct ArchiveQueryRequest {
 
 fn printable(text: &str) -> Result<(), ValidationError> {
     match text.chars().any(char::is_control) {
-        true => {
-            Err(ValidationError::new("control-characters").with_message("must not contain control characters".into()))
-        }
+        true => Err(ValidationError::new("control-characters")
+            .with_message("must not contain control characters".into())),
         false => Ok(()),
     }
 }
@@ -80,8 +79,9 @@ fn printable(text: &str) -> Result<(), ValidationError> {
 fn distinct(subjects: &[Uuid]) -> Result<(), ValidationError> {
     let mut seen = HashSet::with_capacity(subjects.len());
     match subjects.iter().position(|subject| !seen.insert(subject)) {
-        Some(place) => Err(ValidationError::new("duplicate")
-            .with_message(format!("names a subject twice, the second time at {place} (counted from 0)").into())),
+        Some(place) => Err(ValidationError::new("duplicate").with_message(
+            format!("names a subject twice, the second time at {place} (counted from 0)").into(),
+        )),
         None => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ pub mod headers;
 mod health;
 mod layers;
 mod limits;
+mod lineage;
 mod listings;
 mod metrics;
 mod obligations;
@@ -88,6 +89,7 @@ fn routes() -> Routes {
         .scoped_streaming(Scope::BatchesWrite, routes!(rejects::replay_rejects))
         .scoped(Scope::BatchesRead, routes!(rejects::list_rejected_records))
         .scoped(Scope::BatchesRead, routes!(batches::find_receipt))
+        .scoped(Scope::BatchesRead, routes!(lineage::find_lineage))
         .scoped(Scope::BatchesWrite, routes!(batches::cancel_batch))
         .scoped(Scope::BatchesWrite, routes!(batches::confirm_batch))
         .scoped(Scope::BatchesRead, routes!(obligations::list_obligations))
@@ -107,6 +109,7 @@ fn routes() -> Routes {
         .scoped_streaming(Scope::ArchiveQuery, routes!(archive_queries::find_archive_result))
         // Operators.
         .scoped(Scope::Admin, routes!(operations::batches::find_any_batch))
+        .scoped(Scope::Admin, routes!(lineage::find_any_lineage))
         .scoped(Scope::Admin, routes!(operations::batches::list_dead_letters))
         .scoped(Scope::Admin, routes!(operations::batches::replay_batch))
         .scoped(Scope::Admin, routes!(operations::recalls::request_recall))

@@ -12,6 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{FieldProblem, ProblemBody};
 use crate::access::{Scope, TOKEN_PATH};
+use crate::lineage::refine::{BatchFacet, VerdictFacet};
 
 const DESCRIPTION: &str = "eTR+ stands between contributors of credit data and the risk engines that ask what a person already owes.\n\n\
 **A 2xx for a submission means** that the exact bytes, SHA-256 checked, are durable and that the batch, its receipt and its \
@@ -32,6 +33,9 @@ pub fn frame() -> OpenApi {
     let components = ComponentsBuilder::new()
         .schema("Problem", ProblemBody::schema())
         .schema(FieldProblem::name(), FieldProblem::schema())
+        // No operation answers with them: they are the facets of lineage events, whose schema leads here.
+        .schema(BatchFacet::name(), BatchFacet::schema())
+        .schema(VerdictFacet::name(), VerdictFacet::schema())
         .security_scheme("oauth2", oauth2())
         .security_scheme("bearer", bearer())
         .build();
@@ -74,6 +78,7 @@ fn meaning(scope: Scope) -> &'static str {
         Scope::BatchesWrite => "Send batches for the client's contributor, and cancel them",
         Scope::BatchesRead => "Read the batches of the client's contributor",
         Scope::ProfilesQuery => "Ask for profiles, for the purposes in the client's agreement",
+        Scope::ProfilesExplain => "Ask with a profile for the records behind it",
         Scope::ArchiveQuery => {
             "Ask for attributes of many subjects as of the past, for the purposes in the client's agreement"
         }

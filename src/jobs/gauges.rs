@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::app::App;
-use crate::db::{batches, jobs, lake_entries, obligations, reconciliations, schedules};
+use crate::db::{batches, jobs, lake_entries, lineage_outbox, obligations, reconciliations, schedules};
 use crate::domain::batch::State;
 use crate::domain::calendar;
 use crate::domain::contract::Dataset;
@@ -53,6 +53,9 @@ async fn update(app: &App) -> Result<()> {
         metrics::gauge!("etr_lake_oldest_seconds", "table" => table.clone()).set(oldest_seconds);
         metrics::gauge!("etr_lake_waiting_rows", "table" => table).set(rows as f64);
     }
+    let backlog = lineage_outbox::backlog(&app.db.system).await?;
+    metrics::gauge!("etr_lineage_outbox_events").set(backlog.events as f64);
+    metrics::gauge!("etr_lineage_outbox_oldest_seconds").set(backlog.oldest_seconds);
     for schedule in schedules::list(&app.db.system).await? {
         let failing = if schedule.last_error.is_some() { 1.0 } else { 0.0 };
         metrics::gauge!("etr_schedule_late_seconds", "name" => schedule.name.clone())

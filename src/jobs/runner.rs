@@ -13,7 +13,7 @@ use crate::db::jobs::{self, JobKind, Lease};
 use crate::db::shadows;
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
-use crate::pipeline::refine;
+use crate::pipeline::{lineage as runs, refine};
 use crate::privacy::random;
 
 /// Signs of life in the time of one lease: the lane outlives two that are lost.
@@ -152,6 +152,7 @@ async fn settle_failure(app: &App, lease: &Lease, error: &Error) -> Result<()> {
         let step = Step { at: app.clock.now(), actor: "worker", reason: Some("every attempt failed") };
         batches::move_in_tx(&mut tx, lease.batch_id, State::Failed, step).await?;
         batches::set_failure_in_tx(&mut tx, lease.batch_id, &cause).await?;
+        runs::failed_in_tx(app, &mut tx, lease, error).await?;
         metrics::counter!("etr_batches_settled_total", "state" => "failed").increment(1);
     }
     tx.commit().await?;

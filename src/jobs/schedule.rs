@@ -17,7 +17,9 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{archive, curate, obligations, parking, reconcile, rehearsals, sweep, unopened};
+use crate::pipeline::{
+    archive, curate, lineage, obligations, parking, reconcile, rehearsals, sweep, unopened,
+};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -57,6 +59,12 @@ pub const SCHEDULE: &[Scheduled] = &[
         every: Duration::from_secs(600),
         longest: SHORT,
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "send_lineage",
+        every: Duration::from_secs(5),
+        longest: SHORT,
+        run: |app| async move { lineage::send(&app).await }.boxed(),
     },
     Scheduled {
         name: obligations::OPEN_OBLIGATIONS,

@@ -104,10 +104,9 @@ impl Archive {
         let known = subjects.iter().filter_map(|subject| subject.subject_id).map(|id| id.to_string());
         let members = table(&schema, vec![Arc::new(StringArray::from_iter_values(known))])?;
         self.session.register_rows("portion", vec![members], &schema)?;
-        for (name, all) in [
-            (ACCOUNT_SNAPSHOTS.name, "all_account_snapshots"),
-            (APPLICATIONS.name, "all_applications"),
-        ] {
+        for (name, all) in
+            [(ACCOUNT_SNAPSHOTS.name, "all_account_snapshots"), (APPLICATIONS.name, "all_applications")]
+        {
             self.session.register_members(name, all, "portion", "subject_id").await?;
         }
         let told = gold::attributes(&self.session).await?;
@@ -257,7 +256,8 @@ fn in_order(subjects: &[Subject], told: &[RecordBatch], as_of: NaiveDate) -> Res
 
 fn told_column(batch: &RecordBatch, name: &str, kind: &DataType) -> Result<ArrayRef> {
     let column = batch.column_by_name(name);
-    let column = column.ok_or_else(|| Error::Internal(format!("archive: the statements do not tell {name}")))?;
+    let column =
+        column.ok_or_else(|| Error::Internal(format!("archive: the statements do not tell {name}")))?;
     cast(column, kind).map_err(|error| mismatch(&error))
 }
 

@@ -87,7 +87,7 @@ fn postgres(error: crate::error::Error) -> Error {
 }
 
 /// What the server never does to a table.
-fn refused<T>(what: &str) -> Result<T> {
+pub(super) fn refused<T>(what: &str) -> Result<T> {
     Err(Error::new(ErrorKind::FeatureUnsupported, format!("tables of the lake are not {what}")))
 }
 

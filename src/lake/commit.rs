@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::tables::TableSpec;
 use super::write::{self, Files};
 use super::{Lake, SqlCatalog, trouble};
+use crate::config::LakeCatalog;
 use crate::db::lake_commits::{self, Open, Written};
 use crate::db::lake_rows;
 use crate::error::{Error, Result};
@@ -67,7 +68,7 @@ impl Lake {
         }
         let creation = TableCreation::builder()
             .name(spec.name.to_owned())
-            .location(format!("{}/{}/{}", self.config.warehouse, spec.namespace, spec.name))
+            .location_opt(self.location(spec))
             .schema(spec.schema()?)
             .partition_spec(spec.partition_spec(self.config.buckets)?)
             .sort_order(spec.sort_order()?)
@@ -84,6 +85,12 @@ impl Lake {
                 self.catalog.load_table(&ident).await.map_err(|error| trouble("create a table", &error))
             }
         }
+    }
+
+    /// Where a new table lies; a REST catalog decides that by itself.
+    fn location(&self, spec: &TableSpec) -> Option<String> {
+        let here = || format!("{}/{}/{}", self.config.warehouse, spec.namespace, spec.name);
+        (self.config.catalog != LakeCatalog::Rest).then(here)
     }
 
     /// Makes the files of a commit from the rows that its entries stand for, and notes them as written. `false` when

@@ -12,8 +12,12 @@ pub mod archive;
 mod catalog;
 mod columns;
 mod commit;
+mod fingerprint;
+mod glue;
 pub mod gold;
 pub mod query;
+mod read;
+mod rest;
 mod scan;
 pub mod silver;
 pub mod tables;
@@ -32,8 +36,11 @@ use crate::clock::Clock;
 use crate::config::{LakeCatalog, LakeConfig, S3Config};
 use crate::error::{Error, Result};
 
+use glue::GlueCatalog;
+
 pub use catalog::SqlCatalog;
 pub use commit::Landing;
+pub use fingerprint::{BatchState, Contents, Group, Keys, contents_of};
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;
 pub use write::Files;
@@ -50,11 +57,10 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// The lake as it is set up; `None` when it is switched off. Nothing is asked of anybody before the first use, but for
-    /// a catalog service, which is asked for its settings.
+    /// The lake as it is set up; `None` when it is switched off. Nothing is asked of anybody before the first use.
     ///
     /// # Errors
-    /// When the catalog service cannot be reached or refuses.
+    /// When the settings of a REST catalog are not usable.
     pub async fn open(
         config: &LakeConfig,
         s3: &S3Config,
@@ -68,9 +74,11 @@ impl Lake {
                 let sql = Arc::new(SqlCatalog::new(&config.name, &config.warehouse, pool.clone(), io));
                 (Arc::<SqlCatalog>::clone(&sql) as Arc<dyn Catalog>, Some(sql))
             }
-            LakeCatalog::Glue | LakeCatalog::Rest => {
-                return Err(Error::Internal("this catalog is not built in".into()));
+            LakeCatalog::Glue => {
+                let io = file_io(config, s3);
+                (Arc::new(GlueCatalog::new(config.catalog_uri.as_deref(), &config.warehouse, s3, io)), None)
             }
+            LakeCatalog::Rest => (rest::open(config, storage_properties(config, s3)).await?, None),
         };
         Ok(Some(Lake { catalog, sql, pool: pool.clone(), clock: clock.clone(), config: config.clone() }))
     }

@@ -63,7 +63,8 @@ pub async fn ask(app: &App, asked: &Asked, subjects: &[Uuid], actor: &str) -> Re
     let mut tx = app.db.system.begin().await?;
     // One request of a client at a time: a key is used once, and open queries are counted right.
     advisory_lock_in_tx(&mut tx, lock_key(asked.client_id)).await?;
-    if let Some(first) = archive_queries::find_by_key(&mut *tx, asked.client_id, &asked.idempotency_key).await?
+    if let Some(first) =
+        archive_queries::find_by_key(&mut *tx, asked.client_id, &asked.idempotency_key).await?
     {
         return match first.content_sha256 == asked.content_sha256 {
             true => Ok(Entered::Replayed(first)),
@@ -74,7 +75,8 @@ pub async fn ask(app: &App, asked: &Asked, subjects: &[Uuid], actor: &str) -> Re
         };
     }
     if archive_queries::count_open(&mut *tx, asked.client_id).await? >= MAX_OPEN {
-        let text = format!("{MAX_OPEN} of the client's archive queries wait or run; wait for one, or cancel it");
+        let text =
+            format!("{MAX_OPEN} of the client's archive queries wait or run; wait for one, or cancel it");
         return Err(Error::conflict("conflict", text));
     }
     let id = ArchiveQueryId(random::uuid_v7(now));
@@ -145,7 +147,8 @@ pub async fn cancel(app: &App, principal: &Principal, id: ArchiveQueryId) -> Res
     let cancelled = archive_queries::cancel_in_tx(&mut tx, id, app.clock.now()).await?;
     let query = archive_queries::owned(&mut *tx, principal.client_id, id).await?;
     if !cancelled && query.state != State::Cancelled {
-        let text = format!("the query is {}; one that is queued or running can be cancelled", query.state.as_str());
+        let text =
+            format!("the query is {}; one that is queued or running can be cancelled", query.state.as_str());
         return Err(Error::conflict("conflict", text));
     }
     if cancelled {
@@ -160,7 +163,11 @@ pub async fn cancel(app: &App, principal: &Principal, id: ArchiveQueryId) -> Res
 ///
 /// # Errors
 /// `NotFound`; a conflict while there is no result; `gone` when it has expired.
-pub async fn fetch(app: &App, principal: &Principal, id: ArchiveQueryId) -> Result<(ArchiveQuery, ByteStream)> {
+pub async fn fetch(
+    app: &App,
+    principal: &Principal,
+    id: ArchiveQueryId,
+) -> Result<(ArchiveQuery, ByteStream)> {
     let mut tx = app.db.system.begin().await?;
     let query = archive_queries::owned(&mut *tx, principal.client_id, id).await?;
     let gone = || Error::conflict("gone", "the result has expired; ask again with a new Idempotency-Key");

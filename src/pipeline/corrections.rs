@@ -396,8 +396,15 @@ async fn apply_in_tx(
     let id = correction.correction_id.to_string();
     for batch in batches {
         let corrected = batch.to_string();
-        let edge = [("correction", id.as_str(), "corrected_batch", corrected.as_str())];
-        lineage::insert_edges(tx, correction.contributor_id, batch, &edge, decision.at).await?;
+        let mut edges = vec![
+            ("correction", id.as_str(), "corrected_batch", corrected.as_str()),
+            ("correction", id.as_str(), "journal", "account_snapshots"),
+            ("journal", "account_snapshots", "serving_store", "accounts"),
+        ];
+        if correction.kind != "CHANGE" {
+            edges.push(("correction", id.as_str(), "deletion_tombstones", id.as_str()));
+        }
+        lineage::insert_edges(tx, correction.contributor_id, batch, &edges, decision.at).await?;
     }
     if correction.kind.starts_with("DELETE") {
         corrections::bury_in_tx(tx, correction, decision.at).await?;

@@ -10,6 +10,7 @@ use crate::access::Principal;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::erasure_tombstones::{self, Tombstone};
+use crate::db::lineage;
 use crate::domain::identity::NormalisedId;
 use crate::error::{Error, Result};
 
@@ -36,6 +37,8 @@ pub async fn put_tombstone(
             detail: json!({ "id_type": person.id_type() }),
         };
         audit::record(&mut *tx, &entry).await?;
+        let edge = ("case", case_id, "erasure_tombstones", case_id);
+        lineage::insert_unowned_edge(&mut tx, edge, new.erased_at).await?;
         tx.commit().await?;
         return Ok(new);
     }

@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::identity_reviews::{self, IdentityReview};
-use crate::db::jobs;
 use crate::db::serving_restrictions::{self, Restriction};
+use crate::db::{jobs, lineage};
 use crate::error::{Error, Result};
 use crate::ids::{CaseId, ClientId};
 
@@ -63,6 +63,12 @@ pub async fn resolve(app: &App, operator: ClientId, id: CaseId, outcome: Outcome
         detail: json!({ "outcome": outcome.as_str(), "batch_id": review.batch_id, "record_no": review.record_no }),
     };
     audit::record(&mut *tx, &entry).await?;
+    let edges = [
+        ("batch", review.batch_id.to_string(), "identity_review", case.clone()),
+        ("identity_review", case.clone(), "serving_store", "accounts".to_owned()),
+    ];
+    let edges = edges.each_ref().map(|(from, a, to, b)| (*from, a.as_str(), *to, b.as_str()));
+    lineage::insert_edges(&mut tx, review.contributor_id, review.batch_id, &edges, now).await?;
     tx.commit().await?;
     Ok(review)
 }

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
-use crate::db::transitions;
+use crate::db::{lineage, transitions};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, ContributorId, JobId};
@@ -66,6 +66,10 @@ async fn change(
         detail: serde_json::json!({ "from": batch.state, "to": to }),
     };
     audit::record(&mut *tx, &entry).await?;
+    let who = client.to_string();
+    let word = if explanation.is_some() { "confirmed" } else { to.as_str() };
+    lineage::insert_edges(&mut tx, contributor, id, &[("client", who.as_str(), "verdict", word)], now)
+        .await?;
     let changed = batches::find(&mut *tx, contributor, id).await?.ok_or(Error::NotFound)?;
     tx.commit().await?;
     Ok(changed)

@@ -32,6 +32,7 @@ pub mod erasure;
 pub mod fixes;
 pub mod identity_reviews;
 pub mod lifecycle;
+pub mod lineage;
 pub mod listings;
 pub mod obligations;
 pub mod pack;

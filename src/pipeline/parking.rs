@@ -15,7 +15,7 @@ use crate::audit::{self, Entry};
 use crate::db::parked_events::{self, Keys, ParkedEvent};
 use crate::db::rejected_records::{self, Good, Origin as RejectOrigin};
 use crate::db::serving::Origin;
-use crate::db::{jobs, overlay};
+use crate::db::{jobs, lineage, overlay};
 use crate::domain::contract::{Dataset, Field};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::rules::{Code, RulePolicy};
@@ -50,7 +50,9 @@ pub async fn accept_in_tx(tx: &mut PgConnection, origin: &Origin<'_>, policy: &R
         let (number, at) = (origin.publication_no, origin.known_from);
         parked_events::accept_in_tx(tx, &accepted, number, at, origin.rules_version).await?;
         parked_events::remove_in_tx(tx, &refused).await?;
-        outcomes.write_in_tx(tx, origin.contributor_id, "batch.events_unparked", at).await?;
+        let brought = origin.batch_id.to_string();
+        let deed = Deed { action: "batch.events_unparked", cause: ("batch", &brought), at };
+        outcomes.write_in_tx(tx, origin.contributor_id, &deed).await?;
         let mut refs: Vec<String> = parked.into_iter().map(|parked| parked.event.account_ref).collect();
         refs.dedup();
         overlay::of_accounts_in_tx(tx, origin.contributor_id, &refs).await?;
@@ -87,9 +89,33 @@ async fn reject_portion(app: &App, contributor: ContributorId, now: DateTime<Utc
         outcomes.add(event, false, std::slice::from_ref(&too_late))?;
     }
     parked_events::remove_in_tx(&mut tx, &keys).await?;
-    outcomes.write_in_tx(&mut tx, contributor, "batch.events_expired", now).await?;
+    let deed = Deed { action: "batch.events_expired", cause: ("schedule", "reject_expired_events"), at: now };
+    outcomes.write_in_tx(&mut tx, contributor, &deed).await?;
     tx.commit().await?;
     Ok(expired.len() as u64)
+}
+
+/// Why parked events are decided about.
+struct Deed<'a> {
+    action: &'a str,
+    /// The batch that brought their accounts, or the schedule, as lineage names it.
+    cause: (&'a str, &'a str),
+    at: DateTime<Utc>,
+}
+
+impl Deed<'_> {
+    /// What was made of the parked events of one batch.
+    fn edges(&self, accepted: bool, rejected: bool) -> Vec<lineage::Edge<'_>> {
+        let mut edges = vec![(self.cause.0, self.cause.1, "parked_events", "parked_events")];
+        if accepted {
+            edges.push(("parked_events", "parked_events", "journal", "repayment_events"));
+            edges.push(("journal", "repayment_events", "serving_store", "accounts"));
+        }
+        if rejected {
+            edges.push(("parked_events", "parked_events", "quarantine", "rejected_records"));
+        }
+        edges
+    }
 }
 
 /// What became of parked events, by the batch that they came in.
@@ -137,14 +163,14 @@ impl Outcomes {
         Ok(())
     }
 
-    /// Moves the counts, adds the findings and the rejected records, and says so in the audit.
+    /// Moves the counts, adds the findings and the rejected records, and says so in audit and lineage.
     async fn write_in_tx(
         self,
         tx: &mut PgConnection,
         contributor: ContributorId,
-        action: &str,
-        at: DateTime<Utc>,
+        deed: &Deed<'_>,
     ) -> Result<()> {
+        let Deed { action, at, .. } = *deed;
         for (batch, outcome) in self.0 {
             let Outcome { accepted, rejected, .. } = outcome;
             parked_events::move_counts_in_tx(tx, batch, accepted, rejected).await?;
@@ -171,6 +197,8 @@ impl Outcomes {
                 detail: json!({ "accepted": accepted, "rejected": rejected }),
             };
             audit::record(&mut *tx, &entry).await?;
+            let edges = deed.edges(accepted > 0, rejected > 0);
+            lineage::insert_edges(tx, contributor, batch, &edges, at).await?;
         }
         Ok(())
     }

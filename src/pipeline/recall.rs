@@ -13,6 +13,7 @@ use crate::db::batches::{self, Batch, Step};
 use crate::db::recalls::{self, Recall};
 use crate::db::{identity_reviews, jobs, journal, lineage, rejected_records, replacements};
 use crate::domain::batch::State;
+use crate::domain::contract::Dataset;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, RecallId};
 use crate::pipeline::lifecycle;
@@ -81,10 +82,8 @@ pub async fn approve(app: &App, operator: ClientId, id: RecallId) -> Result<Reca
     if !batches::move_in_tx(&mut tx, batch.id, State::Recalled, step).await? {
         return Err(lifecycle::illegal(batch.state, State::Recalled));
     }
-    reverse_in_tx(&mut tx, &batch, step).await?;
-    let (by, what) = (id.to_string(), batch.id.to_string());
-    let edge = [("recall", by.as_str(), "recalled_batch", what.as_str())];
-    lineage::insert_edges(&mut tx, batch.contributor_id, batch.id, &edge, step.at).await?;
+    let restored = reverse_in_tx(&mut tx, &batch, step).await?;
+    record_lineage(&mut tx, id, &batch, &restored, step.at).await?;
     let decided = recalls::find(&mut *tx, id).await?.ok_or(Error::NotFound)?;
     tx.commit().await?;
     metrics::counter!("etr_batches_settled_total", "state" => "recalled").increment(1);
@@ -137,8 +136,9 @@ async fn decide_in_tx(
 }
 
 /// Takes what a batch did out of what counts: its records, what its records had fixed, and its place in front of the
-/// batches that it replaced.
-async fn reverse_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<()> {
+/// batches that it replaced, which it names.
+async fn reverse_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> Result<Vec<BatchId>> {
+    let mut restored = Vec::new();
     journal::touch_batch_in_tx(tx, batch.id).await?;
     withdraw_in_tx(tx, batch.contributor_id, batch.id, step.at).await?;
     identity_reviews::forget_in_tx(tx, batch.id).await?;
@@ -149,10 +149,34 @@ async fn reverse_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> 
             replacements::clear_superseded_by_in_tx(tx, replaced).await?;
             journal::touch_batch_in_tx(tx, replaced).await?;
             restore_in_tx(tx, batch.contributor_id, replaced).await?;
+            restored.push(replaced);
         }
     }
     rejected_records::reopen_in_tx(tx, batch.contributor_id, batch.id).await?;
-    journal::refold_in_tx(tx, batch.contributor_id, None).await
+    journal::refold_in_tx(tx, batch.contributor_id, None).await?;
+    Ok(restored)
+}
+
+/// The recall changed its batch, those that count again because of it, and the accounts that follow from them.
+async fn record_lineage(
+    tx: &mut PgConnection,
+    id: RecallId,
+    batch: &Batch,
+    restored: &[BatchId],
+    at: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    let (by, what) = (id.to_string(), batch.id.to_string());
+    let mut edges = vec![("recall", by.as_str(), "recalled_batch", what.as_str())];
+    if batch.dataset != Dataset::Application {
+        edges.push(("recall", by.as_str(), "serving_store", "accounts"));
+    }
+    lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await?;
+    for restored in restored {
+        let again = restored.to_string();
+        let edge = [("recall", by.as_str(), "restored_batch", again.as_str())];
+        lineage::insert_edges(tx, batch.contributor_id, *restored, &edge, at).await?;
+    }
+    Ok(())
 }
 
 struct Deed<'a> {

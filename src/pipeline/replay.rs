@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
-use crate::db::{dead_letters, jobs, transitions};
+use crate::db::{dead_letters, jobs, lineage, transitions};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ClientId, JobId};
@@ -38,6 +38,9 @@ pub async fn failed_batch(app: &App, operator: ClientId, id: BatchId) -> Result<
         detail: serde_json::json!({ "cause": batch.failure }),
     };
     audit::record(&mut *tx, &entry).await?;
+    let who = operator.to_string();
+    let edge = [("client", who.as_str(), "verdict", "replayed")];
+    lineage::insert_edges(&mut tx, batch.contributor_id, id, &edge, now).await?;
     let queued = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
     tx.commit().await?;
     app.wake.work();

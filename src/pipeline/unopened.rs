@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::refine::{Sample, Tally};
 use crate::app::App;
-use crate::db::{applications, parked_events};
+use crate::db::{applications, lineage, parked_events};
 use crate::domain::contract::Dataset;
 use crate::domain::dates;
 use crate::domain::rules::applications::{a005, a005_decided_before};
@@ -48,6 +48,8 @@ async fn find_portion(app: &App, now: DateTime<Utc>) -> Result<u64> {
     for ((batch, contributor), (tally, newly_warned)) in batches {
         applications::add_warned_in_tx(&mut tx, batch, newly_warned).await?;
         parked_events::add_findings_in_tx(&mut tx, batch, contributor, &tally.counts()).await?;
+        let edge = [("journal", "applications", "batch_findings", "A005")];
+        lineage::insert_edges(&mut tx, contributor, batch, &edge, now).await?;
     }
     tx.commit().await?;
     Ok(marked.len() as u64)

@@ -220,7 +220,9 @@ async fn what_came_later_does_not_show() {
     let id = deleted["correction_id"].as_str().unwrap();
     operators[0].post(&format!("/v1/operations/corrections/{id}/approve")).await.expect(200);
     let book = Submission::ndjson(ndjson(&[account_with(3, &json!({"outstanding": 1}))]));
-    cast.eyes.published(&cast.sender, &book.period("REPLACE", "2026-09-30".parse().unwrap()).key("book")).await;
+    cast.eyes
+        .published(&cast.sender, &book.period("REPLACE", "2026-09-30".parse().unwrap()).key("book"))
+        .await;
     let stranger = Submission::ndjson(ndjson(&[account_with(900, &json!({"account_ref": "ACC-X"}))]));
     cast.eyes.published(&cast.sender, &stranger.key("stranger")).await;
     let batches = cast.sender.get("/v1/batches?state=curated").await.expect(200).json();
@@ -331,7 +333,8 @@ async fn a_query_is_taken_once_and_only_about_answers_that_the_client_was_given(
     assert_eq!(kept, 1);
     let keys: Vec<String> = (0..12).map(|n| format!("many-{n}")).collect();
     let many = keys.iter().map(|key| ask(engine, key, &request));
-    let statuses: Vec<u16> = futures::future::join_all(many).await.iter().map(|a| a.status.as_u16()).collect();
+    let statuses: Vec<u16> =
+        futures::future::join_all(many).await.iter().map(|a| a.status.as_u16()).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 202).count(), 9, "{statuses:?}");
     assert!(statuses.iter().all(|status| [202, 409].contains(status)), "{statuses:?}");
     let cancelled = engine.post(&format!("/v1/archive-queries/{id}/cancel")).await.expect(200).json();
@@ -371,7 +374,11 @@ async fn a_dead_attempt_is_gone_on_with_and_an_unwanted_one_ends() {
     let (id, unwanted) = begin("unwanted").await;
     cast.engine.post(&format!("/v1/archive-queries/{id}/cancel")).await.expect(200);
     assert!(!rows::advance(pool, (id, unwanted), 1).await.unwrap());
-    assert_eq!(archive::remove_expired(&cast.eyes.app).await.unwrap(), 1, "what it may have left is looked for");
+    assert_eq!(
+        archive::remove_expired(&cast.eyes.app).await.unwrap(),
+        1,
+        "what it may have left is looked for"
+    );
     assert_eq!(archive::remove_expired(&cast.eyes.app).await.unwrap(), 0);
 
     // Every attempt died: it is given up, and says so.

@@ -44,6 +44,7 @@ async fn a_foreign_batch_is_byte_equal_to_a_missing_one() {
         (Method::GET, "/report"),
         (Method::GET, "/rejects"),
         (Method::GET, "/receipt"),
+        (Method::GET, "/lineage"),
         (Method::POST, "/cancel"),
         (Method::POST, "/confirm"),
     ];

@@ -7,8 +7,11 @@ use clap::Parser as _;
 use etrplus::access::Scope;
 use etrplus::commands::reconcile::{ReconcileArgs, compare};
 use etrplus::db::reconciliations::Reconciliation;
+use etrplus::db::{lake_commits, lake_entries, lake_rows};
 use etrplus::domain::contract::{Dataset, Field};
 use etrplus::jobs::schedule::run_due;
+use etrplus::lake::silver::ACCOUNT_SNAPSHOTS;
+use etrplus::pipeline::curate::{self, FED};
 use etrplus::pipeline::reconcile::{self, Scope as Comparison};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _};
@@ -157,18 +160,22 @@ async fn replace(eyes: &TestApp, sender: &Caller) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_only_we_have_written_never_differs() {
     let Life { eyes, sender, operators, .. } = lived().await;
+    let unlanded = whole(&eyes, &sender).await;
+    assert_eq!(unlanded.differences, 0, "{:#?}", unlanded.examples);
+    land(&eyes).await;
     let done = whole(&eyes, &sender).await;
     assert_eq!(done.differences, 0, "{:#?}", done.examples);
     let compared: BTreeMap<&str, i64> =
         done.checks.iter().map(|count| (count.check.as_str(), count.compared)).collect();
-    for check in
-        ["conservation", "journal", "parked", "quarantine", "audit", "bronze", "reject_file", "content"]
-    {
+    let checks = "conservation journal parked quarantine audit bronze reject_file content lake_entries lake_rows \
+                  lake_content lake_batches";
+    for check in checks.split_whitespace() {
         assert!(compared[check] > 0, "{check} compared nothing: {compared:?}");
     }
     // Six accounts, one of them of two holders; what was deleted or recalled has none.
     assert_eq!(compared["accounts"], 6, "{compared:?}");
 
+    eyes.advance(chrono::TimeDelta::seconds(1));
     let (same, told) = command(&eyes, "--full --operator aminah").await;
     assert!(same && told.starts_with("sender: 0 differences (conservation "), "{told}");
     let list = operators[0].get("/v1/operations/reconciliations?limit=1").await.expect(200).json();
@@ -182,6 +189,111 @@ async fn a_store_that_only_we_have_written_never_differs() {
     let differing =
         operators[0].get("/v1/operations/reconciliations?differing=true").await.expect(200).json();
     assert_eq!(differing["items"], json!([]));
+}
+
+/// Lands all that waits for the lake.
+async fn land(eyes: &TestApp) {
+    eyes.advance(chrono::TimeDelta::seconds(10));
+    for fed in FED {
+        curate::land(&eyes.app, fed).await.unwrap();
+    }
+    curate::curate(&eyes.app).await.unwrap();
+}
+
+/// Appends what waits, and the same files once more under the name of another commit.
+async fn land_twice(eyes: &TestApp) {
+    let (lake, pool) = (eyes.app.lake.clone().unwrap(), &eyes.app.db.system);
+    let name = ACCOUNT_SNAPSHOTS.full_name();
+    let waiting: Vec<i64> =
+        lake_entries::waiting(pool, &name, 10).await.unwrap().iter().map(|entry| entry.entry_no).collect();
+    for (n, entries) in [(1, &waiting[..]), (2, &[])] {
+        let commit = uuid::Uuid::from_u128(n);
+        let mut tx = pool.begin().await.unwrap();
+        lake_commits::begin_in_tx(&mut tx, commit, &name, eyes.app.clock.now()).await.unwrap();
+        lake_entries::assign_in_tx(&mut tx, commit, entries).await.unwrap();
+        tx.commit().await.unwrap();
+        let written = if n == 1 {
+            assert!(
+                lake.write(&ACCOUNT_SNAPSHOTS, lake_rows::ACCOUNT_SNAPSHOTS, commit, true).await.unwrap()
+            );
+            "CREATE TABLE kept AS SELECT files, rows, file_paths FROM lake_commits WHERE state = 'written'"
+                .into()
+        } else {
+            format!(
+                "UPDATE lake_commits c SET state = 'written', files = k.files, rows = k.rows, file_paths = k.file_paths
+                 FROM kept k WHERE c.commit_id = '{commit}'"
+            )
+        };
+        meddle(eyes, &[written]).await;
+        let open = lake_commits::open(pool, &name).await.unwrap().unwrap();
+        lake.land(&ACCOUNT_SNAPSHOTS, &open).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_lake_lacks_or_has_twice_is_found() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("sender", patient()).await;
+    let book = |n: u32| Submission::ndjson(ndjson(&[account(n), account(n + 50)]));
+    let name = ACCOUNT_SNAPSHOTS.full_name();
+
+    // The ledger says that it landed, and the table does not have it.
+    let lost = eyes.published(&sender, &book(1)).await;
+    meddle(
+        &eyes,
+        &[
+            format!(
+                "INSERT INTO lake_commits (commit_id, table_name, state, created_at, landed_at, rows, file_paths)
+                 VALUES (gen_random_uuid(), '{name}', 'landed', now(), now(), 2, '{{}}')"
+            ),
+            format!(
+                "UPDATE lake_entries SET commit_id = (SELECT commit_id FROM lake_commits) WHERE table_name = '{name}'"
+            ),
+        ],
+    )
+    .await;
+    land(&eyes).await;
+    let twice = eyes.published(&sender, &book(2)).await;
+    land_twice(&eyes).await;
+
+    // A value that changed after it had landed, a publication that was never entered, a place that nobody told.
+    let changed = eyes.published(&sender, &book(3)).await;
+    let untold = eyes.published(&sender, &book(4)).await;
+    land(&eyes).await;
+    let unentered = eyes.published(&sender, &book(5)).await;
+    let statements = [
+        "ALTER TABLE account_snapshots DISABLE TRIGGER account_snapshots_append_only".into(),
+        format!(
+            "UPDATE account_snapshots SET last_payment_amount_sen = 5 WHERE batch_id = '{changed}' AND record_no = 1"
+        ),
+        format!("DELETE FROM lake_entries WHERE batch_id = '{unentered}' AND table_name = '{name}'"),
+        format!("UPDATE batches SET published_at = now(), state = 'recalled' WHERE batch_id = '{untold}'"),
+    ];
+    meddle(&eyes, &statements).await;
+    land(&eyes).await;
+    let done = whole(&eyes, &sender).await;
+    let found: Vec<String> = done
+        .examples
+        .iter()
+        .map(|one| {
+            format!("{}: {}: {}", one.check, one.key.split(", publication").next().unwrap(), one.found)
+        })
+        .collect();
+    let all = found.join("\n");
+    for line in [
+        format!("lake_entries: {name}, batch {unentered}: 0 entries of 0 rows"),
+        format!("lake_rows: {name}, batch {lost}: 0 rows"),
+        format!("lake_rows: {name}, batch {twice}: 4 rows"),
+        format!("lake_content: {name}, batch {lost}: other values"),
+        format!("lake_content: {name}, batch {twice}: other values"),
+        format!("lake_content: {name}, batch {changed}: other values"),
+        format!("content: batch {changed}, record 1: another last_payment_amount_sen"),
+    ] {
+        assert!(found.contains(&line), "{line} is not among\n{all}");
+    }
+    assert!(all.contains(&format!("lake_batches: batch {untold}: published, publication ")), "{all}");
+    let of_lake = found.iter().filter(|line| line.starts_with("lake_")).count();
+    assert_eq!(of_lake, 7, "{all}");
 }
 
 /// Changes behind our back: statements that no part of the product makes.

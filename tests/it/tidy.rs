@@ -26,6 +26,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["config", "error", "ids"]),
     // Arrow, Parquet and Iceberg stay in there. Its catalog and its ledger are tables.
     ("lake", &["clock", "config", "db", "domain", "error"]),
+    // Graphs and events from facts that others have read.
+    ("lineage", &["domain", "ids"]),
     ("audit", &["db", "error", "ids"]),
     // Who may do what; a deed of an operator is an audit entry in the same transaction.
     ("access", &["audit", "clock", "db", "domain", "error", "ids", "privacy"]),
@@ -33,8 +35,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "lake", "privacy",
-            "store",
+            "access", "app", "audit", "clock", "config", "db", "domain", "error", "ids", "lake", "lineage",
+            "privacy", "store",
         ],
     ),
     ("jobs", &["app", "db", "domain", "error", "ids", "pipeline", "privacy"]),
@@ -42,7 +44,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("app", &["access", "clock", "config", "db", "jobs", "lake", "pipeline", "privacy", "store"]),
     (
         "http",
-        &["access", "app", "config", "db", "domain", "error", "ids", "pipeline", "privacy", "telemetry"],
+        &[
+            "access",
+            "app",
+            "config",
+            "db",
+            "domain",
+            "error",
+            "ids",
+            "lineage",
+            "pipeline",
+            "privacy",
+            "telemetry",
+        ],
     ),
     // Private servers of `etrplus dev`: they hand back an address and know nothing of us.
     ("embedded", &[]),
@@ -95,6 +109,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
     ("pipeline/parking.rs", "takes part in transaction C"),
     ("pipeline/recall.rs", "begins the transaction of a recall"),
+    ("pipeline/refine/edges.rs", "takes part in transaction C"),
     ("pipeline/refine/history.rs", "looks events up beside the connection that streams the rows"),
     ("pipeline/refine/posting.rs", "looks up inside transaction C or beside it"),
     ("pipeline/refine/publish.rs", "begins transaction C"),

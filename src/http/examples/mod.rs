@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod contracts;
 pub mod corrections;
+pub mod lineage;
 pub mod operations;
 
 use serde_json::{Value, json};

@@ -3,9 +3,11 @@
 //!
 //! What is compared: the counts of every batch with the journal, the quarantine and the audit trail (`db::reconcile`); the
 //! accounts that are served with what the journal adds up to (`db::reconcile_accounts`); the bytes in `bronze/` with their
-//! receipt, the reject files with the quarantine, and what the bytes say with what the journal holds ([`bytes`]).
+//! receipt, the reject files with the quarantine, and what the bytes say with what the journal holds ([`bytes`]); the rows of
+//! the lake with the journals ([`lake`]).
 
 mod bytes;
+mod lake;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,6 +66,7 @@ pub async fn contributor(app: &Arc<App>, scope: &Scope, tell: Tell<'_>) -> Resul
         found.add(check, compared);
     }
     bytes::compare(app, scope, &id.to_string(), &mut connection, &mut found).await?;
+    lake::compare(app, scope, &id.to_string(), &mut connection, &mut found).await?;
     let left_off = compare_accounts(scope, &mut connection, &mut found).await?;
     let done = Reconciliation {
         reconciliation_id: id,

@@ -7,6 +7,7 @@
 mod applications;
 mod book;
 mod chunk;
+mod edges;
 mod events;
 mod history;
 mod imputed;
@@ -42,6 +43,7 @@ pub(in crate::pipeline) use supersede::{restore_in_tx, withdraw_in_tx};
 pub use tally::Sample;
 pub(in crate::pipeline) use tally::Tally;
 pub use totals::Totals;
+pub(in crate::pipeline) use verdict::Judgement;
 
 use applications::Applications;
 use events::Events;
@@ -57,6 +59,7 @@ use crate::domain::batch::State;
 use crate::domain::contract::{Dataset, Terms};
 use crate::error::{Error, Result};
 use crate::pipeline::decode::{Fault, Feed};
+use crate::pipeline::lineage;
 
 /// Pieces and chunks that wait between two halves: enough to keep both busy, little enough to bound memory.
 const FEED_DEPTH: usize = 16;
@@ -98,8 +101,13 @@ async fn begin(app: &App, lease: &Lease) -> Result<Option<Batch>> {
         State::Received => {
             let step = Step { at: app.clock.now(), actor: "worker", reason: None };
             batches::move_in_tx(&mut tx, batch.id, State::Validating, step).await?;
+            lineage::began_in_tx(app, &mut tx, &batch, lease).await?;
         }
         _ => {
+            // An attempt before this one had begun a run.
+            if lease.attempts > 1 {
+                lineage::withdrawn_in_tx(app, &mut tx, &batch, lease).await?;
+            }
             jobs::complete_in_tx(&mut tx, lease).await?;
             tx.commit().await?;
             return Ok(None);

@@ -2,24 +2,24 @@
 
 use sqlx::PgConnection;
 
-use super::quarantine;
 use super::stage::Stage;
 use super::supersede;
 use super::verdict::Judgement;
+use super::{edges, quarantine};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::{self, Lease};
 use crate::db::serving::{self, Origin};
 use crate::db::{
-    applications, batch_findings, erasure_tombstones, events, identity_reviews, journal, lineage, overlay,
-    overrides, parked_events, precedents, scorecard, subjects,
+    applications, batch_findings, erasure_tombstones, events, identity_reviews, journal, overlay, overrides,
+    parked_events, precedents, scorecard, subjects,
 };
 use crate::domain::batch::State;
 use crate::domain::contract::Dataset;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
-use crate::pipeline::parking;
+use crate::pipeline::{lineage as runs, parking};
 
 /// Writes the verdict. If the answer to COMMIT is lost, the next attempt finds the batch settled.
 pub async fn settle(
@@ -34,6 +34,7 @@ pub async fn settle(
         quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
     }
     let now = app.clock.now();
+    let run = runs::settled(app, batch, lease, &judgement, rejects_key.is_some()).await;
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
     let contract = format!("{}/{}", batch.dataset, batch.envelope.schema_version);
@@ -60,7 +61,9 @@ pub async fn settle(
         tx.rollback().await?;
         return end_job(app, lease).await;
     }
-    record_lineage(&mut tx, batch, &judgement, (&contract, rejects_key.as_deref()), now).await?;
+    let verdict = ("verdict", judgement.state.as_str());
+    edges::record_in_tx(&mut tx, batch, &judgement, verdict, rejects_key.as_deref(), now).await?;
+    runs::tell_in_tx(&mut tx, run.as_ref()).await?;
     let action = format!("batch.{}", judgement.state);
     let batch_id = batch.id.to_string();
     let entry = Entry {
@@ -171,39 +174,10 @@ async fn end_job(app: &App, lease: &Lease) -> Result<()> {
     if !batch.state.is_settled() {
         return Err(Error::Internal(format!("batch {} is {} and could not be moved", batch.id, batch.state)));
     }
+    runs::withdrawn_in_tx(app, &mut tx, &batch, lease).await?;
     jobs::complete_in_tx(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
-}
-
-async fn record_lineage(
-    tx: &mut PgConnection,
-    batch: &Batch,
-    judgement: &Judgement,
-    (contract, rejects_key): (&str, Option<&str>),
-    at: chrono::DateTime<chrono::Utc>,
-) -> Result<()> {
-    let mut edges = vec![("bronze_object", batch.object_key.as_str(), "verdict", judgement.state.as_str())];
-    edges.push(("contract", contract, "verdict", judgement.state.as_str()));
-    edges.push(("rules", RULES_VERSION, "verdict", judgement.state.as_str()));
-    if let Some(key) = rejects_key {
-        edges.push(("bronze_object", batch.object_key.as_str(), "reject_file", key));
-        if !batch.envelope.dry_run {
-            edges.push(("reject_file", key, "quarantine", "rejected_records"));
-        }
-    }
-    if judgement.state == State::Published && !batch.envelope.dry_run {
-        let journal = match batch.dataset {
-            Dataset::AccountSnapshot => "account_snapshots",
-            Dataset::RepaymentEvent => "repayment_events",
-            Dataset::Application => "applications",
-        };
-        edges.push(("bronze_object", batch.object_key.as_str(), "journal", journal));
-        if batch.dataset != Dataset::Application {
-            edges.push(("journal", journal, "serving_store", "accounts"));
-        }
-    }
-    lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await
 }
 
 fn count_settled(state: State) {

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 
 use super::stage::Stage;
 use super::verdict::{self, Judgement};
-use super::{quarantine, read_and_stage};
+use super::{edges, quarantine, read_and_stage};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::batches::{self, Batch};
@@ -25,7 +25,7 @@ use crate::db::{
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
-use crate::pipeline::parking;
+use crate::pipeline::{lineage as runs, parking};
 
 /// Judges the batch of a queued shadow and leaves what would change. A shadow that is judged already only has its job
 /// completed.
@@ -146,6 +146,7 @@ async fn apply(app: &Arc<App>, lease: &Lease, shadow: &Shadow, again: Again) -> 
     quarantine::stage(app, &mut stage.connection, rejects_key.as_deref()).await?;
     journal::leave_past_in_session(&mut stage.connection).await?;
     let now = app.clock.now();
+    let run = runs::settled(app, &batch, lease, &judgement, rejects_key.is_some()).await;
     let mut tx = sqlx::Connection::begin(&mut *stage.connection).await?;
     jobs::fence_in_tx(&mut tx, lease).await?;
     transitions::lock_batch_in_tx(&mut tx, batch.id).await?;
@@ -170,6 +171,10 @@ async fn apply(app: &Arc<App>, lease: &Lease, shadow: &Shadow, again: Again) -> 
     parking::accept_in_tx(&mut tx, &origin, &judgement.policy).await?;
     write_verdict_in_tx(&mut tx, &batch, &judgement, rejects_key.as_deref(), now).await?;
     tell_in_tx(&mut tx, &batch, shadow, now).await?;
+    let id = shadow.shadow_id.to_string();
+    edges::record_in_tx(&mut tx, &batch, &judgement, ("shadow", &id), rejects_key.as_deref(), now).await?;
+    runs::began_in_tx(app, &mut tx, &batch, lease).await?;
+    runs::tell_in_tx(&mut tx, run.as_ref()).await?;
     shadows::set_promoted_in_tx(&mut tx, shadow.shadow_id, origin.publication_no).await?;
     jobs::complete_in_tx(&mut tx, lease).await?;
     tx.commit().await?;
@@ -202,9 +207,8 @@ async fn tell_in_tx(
 ) -> Result<()> {
     let (id, batch_id) = (shadow.shadow_id.to_string(), batch.id.to_string());
     let edges = [
-        ("bronze_object", batch.object_key.as_str(), "shadow", id.as_str()),
-        ("rules", RULES_VERSION, "shadow", id.as_str()),
         ("shadow", id.as_str(), "journal", "account_snapshots"),
+        ("journal", "account_snapshots", "serving_store", "accounts"),
     ];
     lineage::insert_edges(tx, batch.contributor_id, batch.id, &edges, at).await?;
     let entry = Entry {

@@ -1,6 +1,7 @@
 //! What stories share: databases, an object store, a whole app.
 
 pub mod app;
+pub mod aws;
 pub mod database;
 pub mod fleet;
 pub mod lake;

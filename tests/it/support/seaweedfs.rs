@@ -1,4 +1,4 @@
-//! A SeaweedFS on loopback: an S3 of another make than the embedded one.
+//! A SeaweedFS on loopback: an S3 of another make than the embedded one, and a REST catalog of Iceberg.
 //!
 //! The program comes with the Python packages of the tests. One server per story, in a directory of its own; it ends
 //! with the story or with this process, however that ends, because a shell waits on a pipe that this process holds.
@@ -15,7 +15,10 @@ use serde_json::json;
 
 use super::python;
 
-const BUCKET: &str = "etrplus-tests";
+/// A bucket for objects by key.
+pub const BUCKET: &str = "etrplus-tests";
+/// A bucket that the catalog keeps tables in; its objects cannot be written around the catalog.
+pub const TABLES: &str = "lake";
 const KEY_ID: &str = "tests";
 const SECRET: &str = "a-secret-of-the-tests";
 
@@ -31,12 +34,14 @@ rm -rf -- "$home""#;
 pub struct SeaweedFs {
     /// How the server's bucket is reached: path style, as with every store that has an endpoint.
     pub s3: S3Config,
+    /// Where the REST catalog answers; it takes the S3 credentials as an OAuth2 client.
+    pub catalog_uri: String,
     /// Holds the pipe.
     shell: Child,
 }
 
 impl SeaweedFs {
-    /// Returns when the store answers, after about a second.
+    /// Returns when store and catalog answer, after about a second.
     pub async fn start() -> SeaweedFs {
         tokio::task::spawn_blocking(|| {
             // A port that was free may be taken by the time that it is asked for.
@@ -70,6 +75,7 @@ fn start_once() -> Option<SeaweedFs> {
             access_key_id: KEY_ID.into(),
             secret_access_key: SECRET.to_owned().into(),
         },
+        catalog_uri: format!("http://127.0.0.1:{}", port(&ports, "s3.port.iceberg")),
         shell,
     };
     // It says so on the terminal that it takes its log for.
@@ -94,7 +100,7 @@ fn launch(home: &Path, identities: &Path, ports: &[(&'static str, u16)]) -> Chil
     shell.args(["-webdav=false", "-admin.ui=false", "-s3.port.lance=0"]);
     shell.args(ports.iter().map(|(name, port)| format!("-{name}={port}")));
     shell.arg(format!("-s3.config={}", identities.display()));
-    shell.arg(format!("-bucket={BUCKET}"));
+    shell.args([format!("-bucket={BUCKET}"), format!("-tableBucket={TABLES}")]);
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap()
 }
 

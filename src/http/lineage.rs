@@ -1,0 +1,228 @@
+//! `GET …/batches/{batch_id}/lineage`: what a batch came of and what came of it, for its contributor and for operators.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::auth::Authorized;
+use super::batches::own_contributor;
+use super::examples;
+use super::extract::Path;
+use super::problem::Problem;
+use crate::app::AppState;
+use crate::db::batches::{self, Batch};
+use crate::db::{Connection, lineage, overrides};
+use crate::error::{Error, Result as AppResult};
+use crate::ids::BatchId;
+use crate::lineage::graph::{Edge, Graph, NodeId, Side, Written};
+
+/// What a batch came of and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Lineage)]
+pub struct LineageView {
+    pub batch_id: BatchId,
+    pub nodes: Vec<NodeView>,
+    pub edges: Vec<EdgeView>,
+}
+
+/// A thing that has to do with the batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LineageNode)]
+pub struct NodeView {
+    /// `kind:name`; edges refer to it.
+    pub id: String,
+    /// client, bronze_object, contract, rules, override, constant, batch, verdict, reject_file, quarantine, journal,
+    /// serving_store, parked_events, correction, recall, shadow, identity_review, …; more kinds may come.
+    pub kind: String,
+    pub name: String,
+    pub side: Side,
+    /// What is known of it, by kind: digest and length of bytes, states, counts, versions, times.
+    #[schema(value_type = Object)]
+    pub facts: Map<String, Value>,
+}
+
+/// A line from what something came of to what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LineageEdge)]
+pub struct EdgeView {
+    pub from: String,
+    pub to: String,
+    /// When the effect was committed; null for what holds by itself.
+    pub at: Option<DateTime<Utc>>,
+}
+
+fn id_of(node: &NodeId) -> String {
+    format!("{}:{}", node.kind, node.name)
+}
+
+impl From<&Edge> for EdgeView {
+    fn from(edge: &Edge) -> EdgeView {
+        EdgeView { from: id_of(&edge.from), to: id_of(&edge.to), at: edge.at }
+    }
+}
+
+impl LineageView {
+    fn new(batch_id: BatchId, graph: &Graph) -> LineageView {
+        let nodes = graph.nodes().into_iter().map(|(node, side, facts)| NodeView {
+            id: id_of(node),
+            kind: node.kind.clone(),
+            name: node.name.clone(),
+            side,
+            facts: facts.clone(),
+        });
+        LineageView {
+            batch_id,
+            nodes: nodes.collect(),
+            edges: graph.edges().iter().map(EdgeView::from).collect(),
+        }
+    }
+
+    /// Reads what the connection may see: operators everything, a contributor its own.
+    async fn load(connection: &mut Connection, batch: &Batch) -> AppResult<LineageView> {
+        let rows = lineage::around(&mut *connection, batch.id).await?;
+        let written: Vec<Written> = rows.into_iter().map(written).collect();
+        let mut graph = Graph::of(batch.id, &batch.object_key, &written);
+        tell_of_batch(connection, batch, &mut graph).await?;
+        tell_of_terms(connection, batch, &mut graph).await?;
+        tell_of_neighbours(connection, batch, &mut graph).await?;
+        tell_of_cases(connection, batch, &mut graph).await?;
+        Ok(LineageView::new(batch.id, &graph))
+    }
+}
+
+fn written(row: lineage::EdgeRow) -> Written {
+    Written {
+        batch_id: row.batch_id,
+        from_kind: row.from_kind,
+        from_ref: row.from_ref,
+        to_kind: row.to_kind,
+        to_ref: row.to_ref,
+        at: row.at,
+    }
+}
+
+async fn tell_of_batch(connection: &mut Connection, batch: &Batch, graph: &mut Graph) -> AppResult<()> {
+    let placed = lineage::placed(&mut *connection, batch.id).await?;
+    let node = graph.batch();
+    graph.tell(
+        &node,
+        json!({
+            "dataset": batch.dataset, "mode": batch.mode, "period_end": batch.period_end, "state": batch.state,
+            "counts": batch.counts, "rules_version": batch.rules_version, "dry_run": batch.envelope.dry_run,
+            "publication_no": placed.publication_no, "published_at": batch.published_at,
+        }),
+    );
+    graph.tell(
+        &NodeId::new("bronze_object", &batch.object_key),
+        json!({
+            "sha256": batch.sha256.as_deref().map(hex::encode), "bytes": batch.received_bytes,
+            "content_type": batch.content_type, "content_encoding": batch.content_encoding,
+            "stored_encoding": batch.stored_encoding, "stored_bytes": placed.stored_bytes,
+            "received_at": batch.received_at, "removed_at": batch.files_removed_at,
+        }),
+    );
+    for key in graph.names("reject_file") {
+        let current = batch.rejects_key.as_deref() == Some(key.as_str());
+        let records = batch.counts.filter(|_| current).map(|counts| counts.rejected);
+        graph.tell(&NodeId::new("reject_file", &key), json!({ "current": current, "records": records }));
+    }
+    Ok(())
+}
+
+/// The agreements and constants that the batch was judged under.
+async fn tell_of_terms(connection: &mut Connection, batch: &Batch, graph: &mut Graph) -> AppResult<()> {
+    let leniency = overrides::leniency(&mut *connection, batch.id).await?;
+    for softened in leniency.softened.iter().filter_map(Value::as_array).flatten() {
+        let node = NodeId::new("override", softened["override_id"].as_str().unwrap_or_default());
+        graph.tell(
+            &node,
+            json!({ "code": softened["code"], "effect": softened["effect"], "until": softened["until"] }),
+        );
+    }
+    for (field, records) in leniency.imputed.iter().filter_map(Value::as_object).flatten() {
+        graph.tell(&NodeId::new("constant", field), json!({ "records": records }));
+    }
+    Ok(())
+}
+
+async fn tell_of_neighbours(connection: &mut Connection, batch: &Batch, graph: &mut Graph) -> AppResult<()> {
+    let ids: Vec<uuid::Uuid> = graph.names("batch").iter().filter_map(|name| name.parse().ok()).collect();
+    for other in lineage::neighbours(&mut *connection, &ids).await? {
+        if other.batch_id != batch.id {
+            let node = NodeId::new("batch", &other.batch_id.to_string());
+            graph.tell(
+                &node,
+                json!({
+                    "dataset": other.dataset, "mode": other.mode, "period_end": other.period_end, "state": other.state,
+                }),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn tell_of_cases(connection: &mut Connection, batch: &Batch, graph: &mut Graph) -> AppResult<()> {
+    let corrections: Vec<uuid::Uuid> =
+        graph.names("correction").iter().filter_map(|name| name.parse().ok()).collect();
+    for case in lineage::cases(&mut *connection, batch.id, &corrections).await? {
+        let node = NodeId::new(&case.kind, &case.id.to_string());
+        // A shadow that nobody promoted, a recall that waits: it has to do with the batch and changed nothing.
+        let batch_node = graph.batch();
+        match case.kind.as_str() {
+            "shadow" => graph.connect(&batch_node, &node, None),
+            "recall" => graph.connect(&node, &batch_node, None),
+            _ => {}
+        }
+        graph.tell(
+            &node,
+            json!({ "state": case.state, "what": case.what, "at": case.at, "publication_no": case.publication_no }),
+        );
+    }
+    Ok(())
+}
+
+/// Read what a batch came of and what came of it.
+///
+/// Upstream: its bytes with their digest, who sent them, contract, rules, agreements and constants, cases that changed its
+/// records, batches that it replaced or mends. Downstream: verdicts, reject file, journal, serving store, batches that
+/// replaced or mend it.
+#[utoipa::path(
+    get, path = "/v1/batches/{batch_id}/lineage", operation_id = "find_lineage", tag = "batches",
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
+    responses((status = 200, description = "the graph", body = LineageView, example = json!(examples::lineage::graph())),
+        (status = 404, description = "no such batch of yours")),
+)]
+pub async fn find_lineage(
+    State(app): State<AppState>,
+    Authorized(principal): Authorized,
+    Path(id): Path<BatchId>,
+) -> Result<Json<LineageView>, Problem> {
+    let contributor = own_contributor(&principal)?;
+    let mut tx = app.db.as_contributor(contributor).await?;
+    let batch = batches::find(&mut *tx, contributor, id).await?.ok_or(Error::NotFound)?;
+    let view = LineageView::load(&mut tx, &batch).await?;
+    tx.commit().await?;
+    Ok(Json(view))
+}
+
+/// Read what any batch came of and what came of it, with recalls and shadows.
+#[utoipa::path(
+    get, path = "/v1/operations/batches/{batch_id}/lineage", operation_id = "find_any_lineage", tag = "operations",
+    params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
+    responses((status = 200, description = "the graph", body = LineageView, example = json!(examples::lineage::graph())),
+        (status = 404, description = "no such batch")),
+)]
+pub async fn find_any_lineage(
+    State(app): State<AppState>,
+    _authorized: Authorized,
+    Path(id): Path<BatchId>,
+) -> Result<Json<LineageView>, Problem> {
+    let mut tx = app.db.system.begin().await?;
+    let batch = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
+    let view = LineageView::load(&mut tx, &batch).await?;
+    tx.commit().await?;
+    Ok(Json(view))
+}

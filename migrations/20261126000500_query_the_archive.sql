@@ -1,11 +1,5 @@
 -- Archive queries: what profiles of many persons would have said on a day, as it was known at an instant, from the lake.
 
-ALTER TABLE clients DROP CONSTRAINT clients_scopes_check;
-ALTER TABLE clients ADD CONSTRAINT clients_scopes_check CHECK (
-    cardinality(scopes) > 0
-    AND scopes <@ ARRAY ['batches:write', 'batches:read', 'profiles:query', 'profiles:explain', 'archive:query', 'admin']
-);
-
 CREATE TABLE archive_queries (
     archive_query_id      uuid        PRIMARY KEY,
     client_id             uuid        NOT NULL REFERENCES clients,

@@ -289,8 +289,7 @@ struct Stage {
     obligation: String,
     review: String,
     corrections: BTreeMap<&'static str, String>,
-    /// A question that the caller was answered, and archive queries about it by operation.
-    question: String,
+    /// What archive queries are about or which one it is, by operation.
     archive: BTreeMap<&'static str, String>,
     overrides: BTreeMap<&'static str, String>,
     constants: BTreeMap<&'static str, String>,
@@ -349,7 +348,7 @@ impl Stage {
         contract_versions(&eyes).await;
         let review = review(&eyes, &caller).await;
         let corrections = corrections(&eyes, contributor.contributor_id).await;
-        let (question, archive) = archive_queries(&eyes, &caller).await;
+        let archive = archive::shown(&eyes, &caller).await;
         Stage {
             eyes,
             caller,
@@ -358,7 +357,6 @@ impl Stage {
             obligation,
             review,
             corrections,
-            question,
             archive,
             overrides,
             constants,
@@ -458,28 +456,11 @@ impl Stage {
             (None, "issue_token") => request = request.header("authorization", format!("Basic {basic}")),
             (None, _) => {}
         }
-        let mut body = example.body_bytes();
-        if example.operation_id == "create_archive_query" {
-            let text = String::from_utf8(body).unwrap();
-            body = text.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b62", &self.question).into_bytes();
-        }
+        let body = String::from_utf8(example.body_bytes()).unwrap();
+        let body =
+            body.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b62", &self.archive["create_archive_query"]);
         self.eyes.anybody(request.body(Body::from(body)).unwrap()).await
     }
-}
-
-/// A question that was answered, an archive query about it that is answered too, and one that waits.
-async fn archive_queries(eyes: &TestApp, caller: &Caller) -> (String, BTreeMap<&'static str, String>) {
-    let told = caller.ask(&nric(1), "2026-11-24").await.expect(200).json();
-    let question = told["query_id"].as_str().unwrap().to_owned();
-    let done = archive::asked(caller, "done", &archive::request(&[&question])).await;
-    archive::until_answered(eyes).await;
-    let waiting = archive::asked(caller, "waiting", &archive::request(&[&question])).await;
-    let queries = [
-        ("find_archive_query", done.clone()),
-        ("find_archive_result", done),
-        ("cancel_archive_query", waiting),
-    ];
-    (question, queries.into_iter().collect())
 }
 
 /// Overrides and constants that another operator asked for: one to agree to, one to end.

@@ -15,6 +15,7 @@ mod commit;
 mod fingerprint;
 mod glue;
 pub mod gold;
+mod maintain;
 pub mod query;
 mod read;
 mod rest;

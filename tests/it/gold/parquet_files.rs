@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::*;
 use arrow::datatypes::{Field, Schema};
 use chrono::{DateTime, NaiveDate, Utc};
+use etrplus::domain::contract::PaymentFrequency;
 use etrplus::lake::gold::{self, Moment};
 use etrplus::lake::query::{ParquetFile, Session};
 use parquet::arrow::ArrowWriter;
@@ -84,7 +85,7 @@ fn days<T>(rows: &[T], of: impl Fn(&T) -> Option<NaiveDate>) -> ArrayRef {
 }
 
 fn instants<T>(rows: &[T], of: impl Fn(&T) -> Option<DateTime<Utc>>) -> ArrayRef {
-    let micros = rows.iter().map(|row| of(row).map(|at| at.timestamp_micros()));
+    let micros = rows.iter().map(|row| of(row).as_ref().map(DateTime::timestamp_micros));
     Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
 }
 
@@ -118,7 +119,7 @@ fn account_snapshots(rows: &[Snapshot]) -> RecordBatch {
         ("settled_date", days(rows, |s| s.account.settled_date)),
         ("instalments_total", ints(rows, |s| s.account.instalments_total)),
         ("instalments_paid", ints(rows, |s| s.account.instalments_paid)),
-        ("payment_frequency", texts(rows, |s| s.account.payment_frequency.map(|f| f.as_str()))),
+        ("payment_frequency", texts(rows, |s| s.account.payment_frequency.map(PaymentFrequency::as_str))),
         ("restructured", flags(rows, |s| s.account.restructured)),
         ("hardship", flags(rows, |s| s.account.hardship)),
         ("legal_action", flags(rows, |s| s.account.legal_action)),

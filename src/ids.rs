@@ -86,6 +86,14 @@ uuid_id!(
     ArchiveQueryId
 );
 uuid_id!(
+    /// A change of what was told of a person.
+    RedisclosureId
+);
+uuid_id!(
+    /// One recipient's notice of such a change.
+    NoticeId
+);
+uuid_id!(
     /// One HTTP request, as told to the caller in `X-Request-Id`.
     RequestId
 );

@@ -50,6 +50,7 @@ pub mod reconcile_accounts;
 pub mod reconcile_lake;
 pub mod reconcile_records;
 pub mod reconciliations;
+pub mod redisclosures;
 pub mod rehearsals;
 pub mod rejected_records;
 pub mod rekeys;

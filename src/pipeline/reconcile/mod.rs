@@ -9,6 +9,8 @@
 mod bytes;
 mod lake;
 
+pub use lake::JOURNALS;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,7 @@
 //! fields; ours the 49 columns of the lake, with a random subject instead of number and name.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -36,6 +36,9 @@ use crate::world::World;
 const DUCKDB: &str = "duckdb==1.5.5";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/first_light/parquet.py");
 const STATEMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/first_light/parquet.sql");
+
+/// Read at a time; a line is far shorter.
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// What one side needs for all rows, by the clock and of the processors.
 #[derive(Clone, Copy, Default)]
@@ -142,20 +145,24 @@ impl Files {
         let mut input = File::open(&self.ndjson)?;
         // A line belongs to the part in which it begins, which the byte before tells.
         input.seek(SeekFrom::Start(from.saturating_sub(1)))?;
-        let mut input = BufReader::with_capacity(256 << 10, input);
-        let mut at = from.saturating_sub(1);
-        let mut line = Vec::new();
-        if from > 0 {
-            at += input.read_until(b'\n', &mut line)? as u64;
-        }
         let mut refinery = Refinery::begin(&self.ndjson, part)?;
         let judge = Judge::new(self.period_end);
         let mut reader = NdjsonReader::new(&spec::ACCOUNT_SNAPSHOT);
+        let (mut at, mut foreign) = (from.saturating_sub(1), from > 0);
+        let (mut block, mut filled) = (vec![0; BLOCK_BYTES], 0);
         while at < to {
-            line.clear();
-            let length = input.by_ref().read_until(b'\n', &mut line)?;
-            at += length as u64;
-            judge.line(&mut reader, line.trim_ascii_end(), &mut refinery)?;
+            filled += input.read(&mut block[filled..])?;
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', &block[..filled]) {
+                if !std::mem::take(&mut foreign) && at < to {
+                    judge.line(&mut reader, &block[start..end], &mut refinery)?;
+                }
+                at += (end + 1 - start) as u64;
+                start = end + 1;
+            }
+            ensure!(start > 0, "a line is longer than a block");
+            block.copy_within(start..filled, 0);
+            filled -= start;
         }
         refinery.finish()
     }

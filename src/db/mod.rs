@@ -27,6 +27,7 @@ pub mod delistings;
 pub mod erasure_tombstones;
 pub mod events;
 pub mod footprints;
+pub mod gold_versions;
 pub mod history;
 pub mod holidays;
 pub mod identity_reviews;

@@ -17,7 +17,7 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{curate, lineage, obligations, parking, reconcile, rehearsals, sweep, unopened};
+use crate::pipeline::{curate, gold, lineage, obligations, parking, reconcile, rehearsals, sweep, unopened};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -63,6 +63,13 @@ pub const SCHEDULE: &[Scheduled] = &[
         every: Duration::from_secs(5),
         longest: SHORT,
         run: |app| async move { lineage::send(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "refresh_gold",
+        every: Duration::from_secs(3600),
+        // Every person of the lake; a version that takes longer than an hour is given up.
+        longest: Duration::from_secs(3500),
+        run: |app| async move { gold::refresh_yesterday(&app).await }.boxed(),
     },
     Scheduled {
         name: obligations::OPEN_OBLIGATIONS,

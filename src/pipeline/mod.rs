@@ -49,3 +49,4 @@ pub mod unopened;
 
 pub mod combiner;
 pub mod footprints;
+pub mod gold;

@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod applications;
 pub mod approvals;
+pub mod archive_queries;
 pub mod audit_entries;
 pub mod batch_findings;
 pub mod batches;
@@ -69,6 +70,7 @@ pub mod staged_events;
 pub mod staging;
 pub mod subjects;
 pub mod transitions;
+pub mod working_days;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -7,6 +7,7 @@ pub mod gold;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
+pub mod rebuild;
 pub mod reconcile;
 mod registry_access;
 pub mod serve;

@@ -1,5 +1,6 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
+mod archive_queries;
 mod auth;
 mod batches;
 mod calendar;
@@ -19,6 +20,7 @@ mod limits;
 mod lineage;
 mod listings;
 mod metrics;
+mod notices;
 mod obligations;
 mod openapi;
 mod operations;
@@ -101,6 +103,13 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(corrections::list_corrections))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
+        // A million subjects take longer than other requests, and so does a large file.
+        .scoped_streaming(Scope::ArchiveQuery, routes!(archive_queries::create_archive_query))
+        .scoped(Scope::ArchiveQuery, routes!(archive_queries::find_archive_query))
+        .scoped(Scope::ArchiveQuery, routes!(archive_queries::cancel_archive_query))
+        .scoped_streaming(Scope::ArchiveQuery, routes!(archive_queries::find_archive_result))
+        .scoped(Scope::ProfilesQuery, routes!(notices::list_notices))
+        .scoped(Scope::ProfilesQuery, routes!(notices::acknowledge_notice))
         // Operators.
         .scoped(Scope::Admin, routes!(operations::batches::find_any_batch))
         .scoped(Scope::Admin, routes!(lineage::find_any_lineage))
@@ -147,6 +156,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::corrections::request_rekey))
         .scoped(Scope::Admin, routes!(operations::corrections::approve_correction))
         .scoped(Scope::Admin, routes!(operations::corrections::refuse_correction))
+        .scoped(Scope::Admin, routes!(operations::redisclosures::list_redisclosures))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

@@ -17,7 +17,9 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{curate, gold, lineage, obligations, parking, reconcile, rehearsals, sweep, unopened};
+use crate::pipeline::{
+    archive, curate, gold, lineage, notices, obligations, parking, reconcile, rehearsals, sweep, unopened,
+};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -51,6 +53,12 @@ pub const SCHEDULE: &[Scheduled] = &[
         every: Duration::from_secs(3600),
         longest: SHORT,
         run: |app| async move { unopened::find(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "send_notices",
+        every: Duration::from_secs(10),
+        longest: SHORT,
+        run: |app| async move { notices::send(&app).await }.boxed(),
     },
     Scheduled {
         name: "remove_rehearsals",
@@ -126,6 +134,18 @@ pub const SCHEDULE: &[Scheduled] = &[
         run: |app| async move { curate::sweep(&app).await }.boxed(),
     },
     Scheduled {
+        name: "answer_archive_queries",
+        every: LANDING,
+        longest: ARCHIVE_LONGEST,
+        run: |app| async move { archive::run(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "remove_archive_results",
+        every: Duration::from_secs(600),
+        longest: SHORT,
+        run: |app| async move { archive::remove_expired(&app).await }.boxed(),
+    },
+    Scheduled {
         name: "reconcile_stores",
         every: Duration::from_secs(600),
         longest: SHORT,
@@ -141,6 +161,8 @@ const SHORT: Duration = Duration::from_secs(240);
 const LANDING: Duration = Duration::from_secs(2);
 /// One batch of the largest size has to land within it.
 const LANDING_LONGEST: Duration = Duration::from_secs(3600);
+/// A million subjects have to be answered within it.
+const ARCHIVE_LONGEST: Duration = Duration::from_secs(4 * 3600);
 
 /// Runs what is due until the token is cancelled; then lets what runs go on to its end. Each run is a task of its
 /// own: a long one keeps no other one waiting.

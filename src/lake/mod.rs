@@ -8,8 +8,10 @@
 //! Everything is appended, nothing is changed. Which catalog knows the tables is a setting ([`Lake::open`]); with the SQL
 //! catalog an append and its entry in the ledger are one Postgres transaction.
 
+pub mod archive;
 mod catalog;
 mod columns;
+mod columns_of_rows;
 mod commit;
 mod fingerprint;
 mod glue;
@@ -19,7 +21,9 @@ pub mod gold_tables;
 mod maintain;
 pub mod query;
 mod read;
+mod remake;
 mod rest;
+mod restore;
 mod scan;
 pub mod silver;
 pub mod tables;
@@ -41,9 +45,11 @@ use crate::error::{Error, Result};
 use glue::GlueCatalog;
 
 pub use catalog::SqlCatalog;
+pub use columns_of_rows::{SnapshotRows, SnapshotWriter};
 pub use commit::Landing;
 pub use fingerprint::{BatchState, Contents, Group, Keys, contents_of};
 use query::{Budget, Engine};
+pub use remake::remade;
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;
 pub use write::Files;

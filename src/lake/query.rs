@@ -161,6 +161,20 @@ impl Session {
         self.register(name, rows.into_view())
     }
 
+    /// Gives the rows of another table whose column is among the values of a column of a third one a name.
+    ///
+    /// # Errors
+    /// When there is no such table or column.
+    pub async fn register_members(&self, name: &str, of: &str, among: &str, column: &str) -> Result<()> {
+        let table = |name: String| async move {
+            self.context.table(&name).await.map_err(|error| trouble(&name, &error))
+        };
+        let (rows, members) = (table(of.to_owned()).await?, table(among.to_owned()).await?);
+        let kind = datafusion::logical_expr::JoinType::RightSemi;
+        let rows = members.join(rows, kind, &[column], &[column], None);
+        self.register(name, rows.map_err(|error| trouble(of, &error))?.into_view())
+    }
+
     /// Gives a table another name.
     ///
     /// # Errors

@@ -24,6 +24,7 @@
 //! | tx C | everything | nobody needs to |
 
 pub mod accept;
+pub mod archive;
 pub mod corrections;
 pub mod curate;
 pub mod decode;
@@ -33,9 +34,11 @@ pub mod identity_reviews;
 pub mod lifecycle;
 pub mod lineage;
 pub mod listings;
+pub mod notices;
 pub mod obligations;
 pub mod pack;
 pub mod parking;
+pub mod rebuild;
 pub mod recall;
 pub mod reconcile;
 pub mod refine;

@@ -26,6 +26,7 @@ mod pace;
 pub mod page;
 pub mod problem;
 mod profiles;
+mod provenance;
 mod rejects;
 mod rekeys;
 pub mod routes;

@@ -17,7 +17,9 @@ use super::runner::{chain, jittered};
 use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
-use crate::pipeline::{curate, lineage, obligations, parking, reconcile, rehearsals, sweep, unopened};
+use crate::pipeline::{
+    curate, explain, lineage, obligations, parking, reconcile, rehearsals, sweep, unopened,
+};
 use crate::privacy::random;
 
 /// One function of the schedule.
@@ -57,6 +59,12 @@ pub const SCHEDULE: &[Scheduled] = &[
         every: Duration::from_secs(600),
         longest: SHORT,
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "locate_records",
+        every: Duration::from_secs(10),
+        longest: SHORT,
+        run: |app| async move { explain::locate_wanted(&app).await }.boxed(),
     },
     Scheduled {
         name: "send_lineage",

@@ -48,4 +48,5 @@ pub mod sweep;
 pub mod unopened;
 
 pub mod combiner;
+pub mod explain;
 pub mod footprints;

@@ -55,6 +55,23 @@ impl SqlCatalog {
             .build()
     }
 
+    /// Gives a table new metadata that was built from what was found. Fails with a conflict when the table has moved on since.
+    pub(super) async fn replace_metadata(&self, found: &Table, metadata: TableMetadata) -> Result<()> {
+        let ident = found.identifier();
+        let from = found.metadata_location_result()?;
+        let to = MetadataLocation::from_str(from)?.with_next_version().with_new_metadata(&metadata);
+        metadata.write_to(&self.io, &to).await?;
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        let mut connection =
+            self.pool.acquire().await.map_err(|error| postgres(crate::error::Error::from(error)))?;
+        let swapped = lake_catalog::swap_in_tx(&mut connection, place, from, &to.to_string()).await;
+        if swapped.map_err(postgres)? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::CatalogCommitConflicts, "the table has moved on"))
+    }
+
     /// Applies a commit and swaps the pointer, together with what else must be true then: all of it or nothing. Fails with a
     /// conflict when the table has moved on since it was loaded.
     pub(super) async fn update_with(

@@ -32,12 +32,6 @@ use crate::error::{Error, Result};
 pub const COMMIT_ID: &str = "etr.commit-id";
 /// Tries of one append against a table that moves on; the files stay for the next run.
 const TRIES: u32 = 8;
-/// Snapshots are forgotten at every so-manieth append.
-const EXPIRE_EVERY: i64 = 100;
-/// How long a snapshot can be read, at least: longer than any retry of an append.
-const KEEP_SNAPSHOTS: chrono::TimeDelta = chrono::TimeDelta::hours(1);
-/// And how many of them stay in any case.
-const KEEP_LAST: usize = 20;
 
 /// An append that has landed.
 #[derive(Clone, Copy, Debug)]
@@ -187,27 +181,6 @@ impl Lake {
         lake_commits::set_landed_in_tx(&mut tx, commit, snapshot_id, self.clock.now()).await?;
         tx.commit().await?;
         Ok(Landing { rows, snapshot_id })
-    }
-
-    /// Forgets old snapshots when it is time to; what they had is in the newer ones. Data files stay.
-    pub async fn expire_snapshots(&self, spec: &TableSpec) -> Result<bool> {
-        if lake_commits::landed(&self.pool, &spec.full_name()).await? % EXPIRE_EVERY != 0 {
-            return Ok(false);
-        }
-        self.expire_snapshots_before(spec, self.clock.now() - KEEP_SNAPSHOTS).await?;
-        Ok(true)
-    }
-
-    async fn expire_snapshots_before(&self, spec: &TableSpec, before: DateTime<Utc>) -> Result<()> {
-        let table = self.table(spec).await?;
-        let expire = Transaction::new(&table)
-            .expire_snapshots()
-            .expire_older_than_ms(before.timestamp_millis())
-            .retain_last(KEEP_LAST);
-        let transaction =
-            expire.apply(Transaction::new(&table)).map_err(|error| trouble("expire snapshots", &error))?;
-        transaction.commit(&*self.catalog).await.map_err(|error| trouble("expire snapshots", &error))?;
-        Ok(())
     }
 
     /// Removes what a given-up commit left in the store.

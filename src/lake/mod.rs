@@ -13,6 +13,7 @@ mod columns;
 mod commit;
 mod fingerprint;
 mod glue;
+mod maintain;
 mod read;
 mod rest;
 mod scan;

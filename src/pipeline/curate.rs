@@ -64,7 +64,9 @@ pub async fn land(app: &App, fed: &Fed) -> Result<u64> {
         let open = lake_commits::open(&app.db.system, &name).await?;
         let Some(open) = open.filter(|open| open.commit_id == commit) else { return Ok(landed) };
         landed += count(fed, lake.land(fed.table, &open).await?);
-        lake.expire_snapshots(fed.table).await?;
+        if let Err(error) = lake.maintain(fed.table).await {
+            tracing::warn!(table = fed.table.name, %error, "maintenance was left to the next time");
+        }
     }
     Ok(landed)
 }

@@ -185,3 +185,28 @@ async fn a_recalled_batch_stays_in_the_lake_and_counts_no_more() {
     let states: Vec<&str> = changes.iter().map(|(_, state)| state.as_str()).collect();
     assert_eq!(states, ["published", "recalled"]);
 }
+
+#[tokio::test]
+async fn manifests_are_merged_and_no_row_is_touched() {
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("paylater", patient()).await;
+    let lake = eyes.app.lake.clone().unwrap();
+    for n in 0..4 {
+        eyes.published(&sender, &book(n * 10 + 1..n * 10 + 6)).await;
+        land(&eyes).await;
+    }
+    let before = lake.snapshot(&ACCOUNT_SNAPSHOTS).await.unwrap().unwrap();
+
+    assert_eq!(lake.merge_manifests(&ACCOUNT_SNAPSHOTS).await.unwrap(), 4);
+
+    let after = lake.snapshot(&ACCOUNT_SNAPSHOTS).await.unwrap().unwrap();
+    assert_ne!(after.snapshot_id, before.snapshot_id);
+    assert_eq!(after.files, before.files);
+    assert_eq!(lake.merge_manifests(&ACCOUNT_SNAPSHOTS).await.unwrap(), 0, "one is left");
+    // What was read of the old snapshot can be read still, and appends go on.
+    let old = lake.snapshot_at(&ACCOUNT_SNAPSHOTS, Some(before.snapshot_id)).await.unwrap().unwrap();
+    assert_eq!(old.files, before.files);
+    eyes.published(&sender, &book(101..109)).await;
+    land(&eyes).await;
+    assert_eq!(keys(&rows(&eyes.app, &ACCOUNT_SNAPSHOTS).await), accepted(&eyes).await);
+}

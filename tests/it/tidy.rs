@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("db", &["config", "domain", "error", "ids", "privacy"]),
     ("store", &["config", "error", "ids"]),
     // Arrow, Parquet and Iceberg stay in there. Its catalog and its ledger are tables.
-    ("lake", &["clock", "config", "db", "domain", "error"]),
+    ("lake", &["clock", "config", "db", "domain", "error", "privacy"]),
     // Graphs and events from facts that others have read.
     ("lineage", &["domain", "ids"]),
     ("audit", &["db", "error", "ids"]),

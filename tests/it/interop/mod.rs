@@ -5,6 +5,7 @@ mod history;
 mod page;
 
 use etrplus::config::{Config, LakeCatalog, S3Config};
+use etrplus::domain::contract::Terms;
 use etrplus::lake::TableSpec;
 use etrplus::lake::silver::TABLES;
 use secrecy::ExposeSecret as _;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use self::expected::assert_same;
 use self::history::{history, land};
+use crate::first_light::canonical;
 use crate::support::app::{Submission, TestApp, patient};
 use crate::support::aws::Aws;
 use crate::support::python;
@@ -77,6 +79,47 @@ async fn readers_find_what_postgres_holds() {
     let told = history(&eyes).await;
     assert_read_alike(&eyes).await;
     page::assert_runs(&eyes, &told, &page::lake_reader(&eyes).await).await;
+    page::assert_counts_on_datafusion(&eyes, &told).await;
+}
+
+/// A real loan book, on a store of another make: numbers of rows and sums of every column of numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_book_adds_up_for_every_reader() {
+    let Some(books) = canonical() else { return };
+    let seaweedfs = SeaweedFs::start().await;
+    let eyes = TestApp::start_with(|config| {
+        config.s3 = seaweedfs.s3.clone();
+        config.lake.warehouse = format!("s3://{}/lake", seaweedfs.s3.bucket);
+    })
+    .await;
+    let terms =
+        Terms { backfill_from: "2000-01-01".parse().ok(), reject_threshold_bps: 2000, ..Terms::default() };
+    let bureau = eyes.contributor("bureau", terms).await;
+    let book = std::fs::read(books.join("home_credit_bureau.accounts.ndjson.gz")).unwrap();
+    let book = Submission::ndjson(book)
+        .period("DELTA", "2018-05-31".parse().unwrap())
+        .header("content-encoding", "gzip");
+    eyes.published(&bureau, &book).await;
+    land(&eyes).await;
+    let (rows, owed, overdue, original): (i64, i64, i64, i64) = sqlx::query_as(
+        "/* test.sums */ SELECT count(*), sum(outstanding_sen)::bigint, sum(overdue_sen)::bigint,
+            sum(original_amount_sen)::bigint FROM account_snapshots",
+    )
+    .fetch_one(&eyes.database.pool)
+    .await
+    .unwrap();
+    assert!(rows > 15_000);
+    let names = ["silver.account_snapshots".to_owned(), "quarantine.rejected_records".to_owned()];
+    let read = ask(&eyes, "read.py", &names, json!({"rows": false})).await;
+    for reader in ["pyiceberg", "duckdb"] {
+        let told = &read[&names[0]][reader];
+        assert_eq!(told["rows"], rows, "{reader}");
+        assert_eq!(read[&names[1]][reader]["rows"], 20_000 - rows, "{reader}");
+        let sums =
+            ["outstanding_sen", "overdue_sen", "original_amount_sen"].map(|name| &told["columns"][name][1]);
+        assert_eq!(sums, [&json!(owed), &json!(overdue), &json!(original)], "{reader}");
+    }
+    assert_eq!(read[&names[0]]["pyiceberg"], read[&names[0]]["duckdb"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

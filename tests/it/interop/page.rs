@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
+use std::sync::Arc;
 
+use datafusion::catalog::MemTable;
+use datafusion::common::TableReference;
+use datafusion::prelude::SessionContext;
 use etrplus::domain::contract::AccountStatus;
+use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, BATCHES};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
@@ -12,7 +17,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use super::history::{Counting, Told};
 use super::place;
 use crate::support::app::TestApp;
-use crate::support::python;
+use crate::support::{lake, python};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/QUERYING.md");
 const ROLE: &str = include_str!("../../../deploy/postgres/lake_reader.sql");
@@ -36,6 +41,36 @@ pub async fn assert_runs(eyes: &TestApp, told: &Told, address: &str) {
     assert_eq!(answers["printed"], format!("{october}\n"));
     let products = answers["by_product"].as_array().unwrap();
     assert_eq!(products.iter().map(|row| row[1].as_i64().unwrap()).sum::<i64>(), october);
+}
+
+/// What counts, by the page's own statements on DataFusion, which reads the same files.
+pub async fn assert_counts_on_datafusion(eyes: &TestApp, told: &Told) {
+    let engine = SessionContext::new();
+    engine.sql("CREATE SCHEMA silver").await.unwrap();
+    for spec in [&ACCOUNT_SNAPSHOTS, &BATCHES] {
+        let rows = lake::record_batches(&eyes.app, spec).await;
+        let table = MemTable::try_new(rows[0].schema(), vec![rows]).unwrap();
+        engine.register_table(TableReference::partial(spec.namespace, spec.name), Arc::new(table)).unwrap();
+    }
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let instant = told.earlier.0.format("%Y-%m-%d %H:%M:%S").to_string();
+    for (name, counting) in [("current_accounts", &told.now), ("accounts_as_known", &told.earlier.1)] {
+        let statement =
+            page.split_once(&format!("```sql any {name}\n")).unwrap().1.split_once("```").unwrap().0;
+        let found =
+            engine.sql(&statement.replace("<instant>", &instant)).await.unwrap().collect().await.unwrap();
+        let mut found: Vec<Vec<String>> = found.iter().flat_map(lake::texts).collect();
+        found.sort();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let rows = in_words(counting);
+        let expected: Vec<Vec<String>> = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row.as_array().unwrap().iter().map(text).collect())
+            .collect();
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 /// What stands in the page in angle brackets.

@@ -17,6 +17,7 @@ use crate::pipeline::explain::{Behind, Kind, Provenance};
 #[into_params(parameter_in = Query)]
 pub struct ExplainQuery {
     /// `provenance`: the records behind each attribute. Needs the scope profiles:explain.
+    #[param(inline, example = "provenance")]
     pub explain: Option<Explain>,
 }
 

@@ -102,6 +102,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("jobs/wake.rs", "listens for notifications, which is a connection and no statement"),
     ("lake/catalog.rs", "begins the transaction that swaps a table's pointer"),
     ("lake/columns.rs", "reads rows into columns"),
+    ("lake/fingerprint.rs", "reads the columns of rows as the writer does"),
     ("lake/mod.rs", "holds the pool of its catalog and its ledger"),
     ("lake/write.rs", "reads rows into files"),
     ("pipeline/corrections.rs", "begins the transactions of corrections"),

@@ -82,6 +82,14 @@ uuid_id!(
     QueryId
 );
 uuid_id!(
+    /// A change of what was told of a person.
+    RedisclosureId
+);
+uuid_id!(
+    /// One recipient's notice of such a change.
+    NoticeId
+);
+uuid_id!(
     /// One HTTP request, as told to the caller in `X-Request-Id`.
     RequestId
 );

@@ -257,6 +257,25 @@ pub async fn targets(connection: &mut PgConnection, of: &Correction) -> Result<V
     Ok(rows.iter().filter_map(Value::as_object).map(as_sent).collect())
 }
 
+/// Since when the earliest of those records is known as it is, and the first day that they are of.
+pub async fn known_since(
+    connection: &mut PgConnection,
+    of: &Correction,
+) -> Result<(DateTime<Utc>, NaiveDate)> {
+    let since = sqlx::query_as(concat!(
+        "/* corrections.known_since */ ",
+        records_in_range!(),
+        " SELECT coalesce(min(known_from), 'epoch'), coalesce(min(as_of_date), $3) FROM targets"
+    ))
+    .bind(of.contributor_id)
+    .bind(&of.account_ref)
+    .bind(of.as_of_from)
+    .bind(of.as_of_to)
+    .fetch_one(connection)
+    .await?;
+    Ok(since)
+}
+
 /// The records of the correction's account that count, one of each day, the oldest first: what its history is made of. The
 /// primary holder's stands for the account, as in a batch.
 pub async fn account_records(connection: &mut PgConnection, of: &Correction) -> Result<Vec<Counting>> {

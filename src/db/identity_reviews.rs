@@ -100,7 +100,8 @@ pub async fn open_staged_in_tx(
         SELECT $1, i.account_ref, 'IN_REVIEW', i.case_id, $3
         FROM met JOIN identity_reviews i USING (account_ref, name_pair)
         WHERE i.contributor_id = $1 AND i.state <> 'same_person' AND i.correction_id IS NULL
-        ON CONFLICT (contributor_id, account_ref, kind, case_id) DO UPDATE SET lifted_at = NULL",
+        ON CONFLICT (contributor_id, account_ref, kind, case_id) DO UPDATE SET lifted_at = NULL,
+            opened_at = CASE WHEN serving_restrictions.lifted_at IS NULL THEN serving_restrictions.opened_at ELSE $3 END",
     )
     .bind(contributor)
     .bind(batch)
@@ -145,9 +146,10 @@ pub async fn restore_in_tx(
     connection: &mut PgConnection,
     contributor: ContributorId,
     batch: BatchId,
+    at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query(
-        "/* identity_reviews.restore */ UPDATE serving_restrictions r SET lifted_at = NULL
+        "/* identity_reviews.restore */ UPDATE serving_restrictions r SET lifted_at = NULL, opened_at = $3
         FROM identity_reviews i JOIN batches opened ON opened.batch_id = i.batch_id
         JOIN batches b ON b.batch_id = $2 AND b.publication_no >= opened.publication_no
         WHERE r.contributor_id = $1 AND r.kind = 'IN_REVIEW' AND r.lifted_at IS NOT NULL AND r.case_id = i.case_id
@@ -159,6 +161,7 @@ pub async fn restore_in_tx(
     )
     .bind(contributor)
     .bind(batch)
+    .bind(at)
     .execute(connection)
     .await?;
     Ok(())

@@ -52,6 +52,7 @@ pub mod reconcile_lake;
 pub mod reconcile_records;
 pub mod reconciliations;
 pub mod record_ranges;
+pub mod redisclosures;
 pub mod rehearsals;
 pub mod rejected_records;
 pub mod rekeys;

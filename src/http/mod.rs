@@ -19,6 +19,7 @@ mod limits;
 mod lineage;
 mod listings;
 mod metrics;
+mod notices;
 mod obligations;
 mod openapi;
 mod operations;
@@ -102,6 +103,8 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(corrections::list_corrections))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
+        .scoped(Scope::ProfilesQuery, routes!(notices::list_notices))
+        .scoped(Scope::ProfilesQuery, routes!(notices::acknowledge_notice))
         // Operators.
         .scoped(Scope::Admin, routes!(operations::batches::find_any_batch))
         .scoped(Scope::Admin, routes!(lineage::find_any_lineage))
@@ -148,6 +151,7 @@ fn routes() -> Routes {
         .scoped(Scope::Admin, routes!(operations::corrections::request_rekey))
         .scoped(Scope::Admin, routes!(operations::corrections::approve_correction))
         .scoped(Scope::Admin, routes!(operations::corrections::refuse_correction))
+        .scoped(Scope::Admin, routes!(operations::redisclosures::list_redisclosures))
         .page("/docs", axum::routing::get(docs::open_ui))
         .page("/docs/", axum::routing::get(docs::find_ui_index))
         .page("/docs/{*file}", axum::routing::get(docs::find_ui_file))

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    curate, explain, lineage, obligations, parking, reconcile, rehearsals, sweep, unopened,
+    curate, explain, lineage, notices, obligations, parking, reconcile, rehearsals, sweep, unopened,
 };
 use crate::privacy::random;
 
@@ -53,6 +53,12 @@ pub const SCHEDULE: &[Scheduled] = &[
         every: Duration::from_secs(3600),
         longest: SHORT,
         run: |app| async move { unopened::find(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "send_notices",
+        every: Duration::from_secs(10),
+        longest: SHORT,
+        run: |app| async move { notices::send(&app).await }.boxed(),
     },
     Scheduled {
         name: "remove_rehearsals",

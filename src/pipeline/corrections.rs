@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::notices::{self, Before};
 use super::rekeys::{self, WrongSubject};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::corrections::{self, Correction, Decision};
 use crate::db::rekeys::{self as stored, Person, Rekey};
-use crate::db::{contributors, events, jobs, journal, lineage};
+use crate::db::{contributors, events, jobs, journal, lineage, redisclosures};
 use crate::domain::contract::Terms;
 use crate::domain::correction::history::{AccountHistory, HistoryFinding, Restatement};
 use crate::domain::correction::{self, CORRECTABLE, CorrectionReason, Effect, Sent};
@@ -374,13 +375,16 @@ fn settled(asked: &Correction, operator: ClientId, decision: &str) -> Result<Opt
     Ok(None)
 }
 
-/// New versions in the journal, and the account as it follows from them. The caller holds the contributor's lane.
+/// New versions in the journal, the account as it follows from them, and what that changes of what is told. The caller holds the contributor's lane.
 async fn apply_in_tx(
     tx: &mut PgConnection,
     correction: &Correction,
     rekey: Option<&Rekey>,
     decision: Decision,
 ) -> Result<()> {
+    let contributor = correction.contributor_id;
+    let told = redisclosures::told(&mut *tx, contributor, &correction.account_ref).await?;
+    let (known_from, as_of_from) = corrections::known_since(tx, correction).await?;
     let (publication_no, batches) = match rekey {
         Some(rekey) => rekeys::apply_in_tx(tx, correction, rekey, decision).await?,
         None => {
@@ -410,7 +414,9 @@ async fn apply_in_tx(
         corrections::bury_in_tx(tx, correction, decision.at).await?;
     }
     journal::touch_accounts_in_tx(tx, &[correction.account_ref.as_str()]).await?;
-    journal::refold_in_tx(tx, correction.contributor_id, None).await
+    journal::refold_in_tx(tx, contributor, None).await?;
+    notices::enter_correction_in_tx(tx, correction, &Before { told, known_from, as_of_from }, decision.at)
+        .await
 }
 
 async fn record(

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use serde_json::json;
 
+use super::notices;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::delistings::{self, Delisting};
@@ -56,6 +57,7 @@ pub async fn delist(
         }
         None => delistings::insert_in_tx(&mut tx, &delisting).await?,
     }
+    notices::enter_delisting_in_tx(&mut tx, &delisting).await?;
     let object_id = format!("{contributor} {account_ref}");
     let entry = Entry {
         at: delisting.delisted_at,

@@ -33,6 +33,7 @@ pub mod identity_reviews;
 pub mod lifecycle;
 pub mod lineage;
 pub mod listings;
+pub mod notices;
 pub mod obligations;
 pub mod pack;
 pub mod parking;

@@ -148,7 +148,7 @@ async fn reverse_in_tx(tx: &mut PgConnection, batch: &Batch, step: Step<'_>) -> 
         if batches::move_in_tx(tx, replaced, State::Published, step).await? {
             replacements::clear_superseded_by_in_tx(tx, replaced).await?;
             journal::touch_batch_in_tx(tx, replaced).await?;
-            restore_in_tx(tx, batch.contributor_id, replaced).await?;
+            restore_in_tx(tx, batch.contributor_id, replaced, step.at).await?;
             restored.push(replaced);
         }
     }

@@ -151,6 +151,11 @@ async fn put_cases(eyes: &TestApp, contributor: ContributorId) {
          SELECT correction_id, contributor_id, gen_random_uuid(), gen_random_uuid(), as_of_from, as_of_to, 0, 0, 0,
             account_ref, decode(repeat('03', 17), 'hex')
          FROM corrections WHERE contributor_id = $1",
+        "/* test.redisclose */ INSERT INTO redisclosures (redisclosure_id, contributor_id, subject_id, correction_id,
+            changed_at, known_from, as_of_from, change, account_ref)
+         SELECT gen_random_uuid(), contributor_id, gen_random_uuid(), correction_id, now(), now(), as_of_from, 'CORRECTED',
+            account_ref
+         FROM corrections WHERE contributor_id = $1",
         "/* test.shadow */ INSERT INTO shadows
             (shadow_id, contributor_id, batch_id, state, requested_by, requested_at)
          SELECT gen_random_uuid(), contributor_id, batch_id, 'queued', client_id, now()
@@ -184,6 +189,7 @@ async fn row_level_security_alone_holds_the_line() {
         "lanes",
         "recalls",
         "reconciliations",
+        "redisclosures",
         "rekeys",
         "reporting_cadences",
         "shadows",

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use chrono::TimeDelta;
 use etrplus::access::Scope;
 use etrplus::domain::contract::version::Definition;
 use etrplus::domain::contract::{Dataset, spec};
 use etrplus::http::document_text;
 use etrplus::ids::ContributorId;
 use etrplus::jobs::schedule;
+use etrplus::pipeline::notices;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
@@ -287,6 +289,7 @@ struct Stage {
     held: String,
     obligation: String,
     review: String,
+    notice: String,
     corrections: BTreeMap<&'static str, String>,
     overrides: BTreeMap<&'static str, String>,
     constants: BTreeMap<&'static str, String>,
@@ -320,6 +323,22 @@ async fn review(eyes: &TestApp, caller: &Caller) -> String {
     cases["items"][0]["case_id"].as_str().unwrap().to_owned()
 }
 
+/// A notice to the caller that what it was told is corrected.
+async fn notice(eyes: &TestApp, caller: &Caller) -> String {
+    eyes.judged(caller, &Submission::ndjson(ndjson(&[account(303)]))).await;
+    caller.ask(&nric(303), "2026-11-24").await.expect(200);
+    let request = json!({
+        "account_ref": "ACC-000303", "as_of_from": "2026-10-01", "as_of_to": "2026-10-31",
+        "changes": {"outstanding": 50_000}, "reason": "DATA_ERROR",
+    });
+    caller.post_json("/v1/corrections", &request).await.expect(201);
+    notices::send(&eyes.app).await.unwrap();
+    eyes.advance(TimeDelta::seconds(61));
+    notices::send(&eyes.app).await.unwrap();
+    let page = caller.get("/v1/notices").await.expect(200).json();
+    page["items"][0]["notice_id"].as_str().unwrap().to_owned()
+}
+
 impl Stage {
     async fn set() -> Stage {
         let eyes = TestApp::start().await;
@@ -345,7 +364,8 @@ impl Stage {
         contract_versions(&eyes).await;
         let review = review(&eyes, &caller).await;
         let corrections = corrections(&eyes, contributor.contributor_id).await;
-        Stage { eyes, caller, published, held, obligation, review, corrections, overrides, constants }
+        let notice = notice(&eyes, &caller).await;
+        Stage { eyes, caller, published, held, obligation, review, notice, corrections, overrides, constants }
     }
 
     /// What an operation is shown with: its path with things that are there.
@@ -355,6 +375,7 @@ impl Stage {
         let mut path = example.path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b5e", &batch);
         path = path.replace("5d2f6c1e-3b0a-4e57-9c8d-7a1b2c3d4e5f", &self.obligation);
         path = path.replace("3c9a1f40-6d2b-4f1e-8a57-0b9c8d7e6f5a", &self.review);
+        path = path.replace("01936f80-4b1c-7a52-8d3e-6f7a8b9c0d1e", &self.notice);
         if let Some(id) = self.corrections.get(operation) {
             path = path.replace("01936f70-9a4e-7d21-b5c8-1e2f3a4b5c6d", id);
         }

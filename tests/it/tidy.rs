@@ -108,6 +108,7 @@ const MAY_NAME_SQLX: &[(&str, &str)] = &[
     ("pipeline/corrections.rs", "begins the transactions of corrections"),
     ("pipeline/fixes.rs", "takes part in transaction B"),
     ("pipeline/footprints.rs", "begins the transaction that questions share"),
+    ("pipeline/notices.rs", "takes part in the transactions of corrections and delistings"),
     ("pipeline/parking.rs", "takes part in transaction C"),
     ("pipeline/recall.rs", "begins the transaction of a recall"),
     ("pipeline/refine/edges.rs", "takes part in transaction C"),

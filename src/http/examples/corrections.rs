@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+pub const NOTICE_ID: &str = "01936f80-4b1c-7a52-8d3e-6f7a8b9c0d1e";
 pub const CORRECTION_ID: &str = "01936f70-9a4e-7d21-b5c8-1e2f3a4b5c6d";
 
 pub fn request() -> Value {
@@ -90,4 +91,51 @@ pub fn rekey() -> Value {
 
 pub fn page() -> Value {
     json!({ "items": [applied()] })
+}
+
+fn notice(acknowledged_at: Option<&str>) -> Value {
+    json!({
+        "notice_id": NOTICE_ID,
+        "change": "CORRECTED",
+        "changed_at": "2026-11-24T03:00:00Z",
+        "created_at": "2026-11-24T03:01:10Z",
+        "acknowledged_at": acknowledged_at,
+        "answers": 1,
+        "first_answered_at": "2026-11-20T04:00:00Z",
+        "last_answered_at": "2026-11-20T04:00:00Z",
+        "queries": [{
+            "query_id": "01936f40-2a3b-7c4d-8e5f-6a7b8c9d0e1f",
+            "client_reference": "checkout-000123",
+            "as_of": "2026-11-20",
+            "answered_at": "2026-11-20T04:00:00Z",
+        }],
+    })
+}
+
+pub fn notices() -> Value {
+    json!({ "items": [notice(None)] })
+}
+
+pub fn acknowledged_notice() -> Value {
+    notice(Some("2026-11-24T06:00:00Z"))
+}
+
+pub fn redisclosures() -> Value {
+    json!({ "items": [{
+        "redisclosure_id": "01936f80-3a2b-7c1d-9e8f-5a6b7c8d9e0f",
+        "contributor_id": "0f9619ff-8b86-4d01-b42d-00cf4fc964c1",
+        "account_ref": "ACC-000001",
+        "correction_id": CORRECTION_ID,
+        "change": "CORRECTED",
+        "changed_at": "2026-11-24T03:00:00Z",
+        "noticed_at": "2026-11-24T03:01:10Z",
+        "recipients": [{
+            "client_id": "0f9619ff-8b86-4d01-b42d-00cf4fc964f7",
+            "answers": 1,
+            "first_answered_at": "2026-11-20T04:00:00Z",
+            "last_answered_at": "2026-11-20T04:00:00Z",
+            "noticed_at": "2026-11-24T03:01:10Z",
+            "acknowledged_at": null,
+        }],
+    }] })
 }

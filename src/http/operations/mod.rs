@@ -10,4 +10,5 @@ pub mod identity_reviews;
 pub mod overrides;
 pub mod recalls;
 pub mod reconciliations;
+pub mod redisclosures;
 pub mod shadows;

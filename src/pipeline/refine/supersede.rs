@@ -65,9 +65,14 @@ pub async fn withdraw_in_tx(
 }
 
 /// The opposite, for a batch that counts again because what replaced it was recalled.
-pub async fn restore_in_tx(tx: &mut PgConnection, contributor: ContributorId, batch: BatchId) -> Result<()> {
+pub async fn restore_in_tx(
+    tx: &mut PgConnection,
+    contributor: ContributorId,
+    batch: BatchId,
+    at: DateTime<Utc>,
+) -> Result<()> {
     applications::restore_in_tx(tx, batch).await?;
-    identity_reviews::restore_in_tx(tx, contributor, batch).await?;
+    identity_reviews::restore_in_tx(tx, contributor, batch, at).await?;
     let account_refs = events::restore_in_tx(tx, batch).await?;
     overlay::of_accounts_in_tx(tx, contributor, &account_refs).await
 }

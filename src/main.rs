@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use etrplus::commands::{
-    client, contributor, dev, healthcheck, migrate, openapi, reconcile, serve, signing_key, work,
+    client, contributor, dev, healthcheck, migrate, openapi, rebuild, reconcile, serve, signing_key, work,
 };
 use etrplus::config::Config;
 use etrplus::telemetry;
@@ -36,16 +36,17 @@ enum Command {
     Contributor(contributor::ContributorArgs),
     SigningKey(signing_key::SigningKeyArgs),
     Reconcile(reconcile::ReconcileArgs),
+    Rebuild(rebuild::RebuildArgs),
 }
 
-/// How `reconcile` ends when it found differences, and when it could not compare.
+/// How `reconcile` and `rebuild` end when they found differences, and when they could not compare.
 const DIFFERS: u8 = 1;
 const NOT_COMPARED: u8 = 2;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     let failure = match &command {
-        Command::Reconcile(_) => ExitCode::from(NOT_COMPARED),
+        Command::Reconcile(_) | Command::Rebuild(_) => ExitCode::from(NOT_COMPARED),
         _ => ExitCode::FAILURE,
     };
     match run(command) {
@@ -91,6 +92,10 @@ async fn run_configured(command: Command) -> Result<ExitCode> {
         Command::SigningKey(args) => signing_key::run(args, &config, &mut stdout()).await?,
         Command::Reconcile(args) => {
             let same = reconcile::run(args, config, &mut stdout(), &mut reconcile::progress()).await?;
+            return Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) });
+        }
+        Command::Rebuild(args) => {
+            let same = rebuild::run(args, config, &mut stdout(), &mut reconcile::progress()).await?;
             return Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) });
         }
         Command::Openapi | Command::Healthcheck(_) | Command::Dev(_) => {}

@@ -16,8 +16,10 @@ mod lookups;
 mod machine;
 mod memory;
 mod objects;
+mod parquet;
 mod process;
 mod publish;
+mod rebuild;
 mod receipts;
 mod report;
 mod rows;
@@ -74,6 +76,8 @@ enum Part {
     Receipts,
     /// Decode and all rules that a row meets on one core, beside decoding alone and the bare parse.
     Rules,
+    /// NDJSON with 2 % bad rows to validated Parquet on one and on two cores, beside DuckDB with the same checks.
+    Parquet,
     /// A file from its first byte to `published`, beside COPY and upsert by hand; a small batch every 200 ms.
     Publish,
     /// A batch about accounts that are there already: what the rules of history cost.
@@ -84,6 +88,8 @@ enum Part {
     Lookups,
     /// Memory while a large body streams in, and while batches of up to 10 million rows (--full) are judged.
     Memory,
+    /// The serving store from the lake alone: a million accounts of six months.
+    Rebuild,
     /// From spawn to ready.
     Start,
 }
@@ -148,11 +154,13 @@ async fn run(args: &Args) -> Result<()> {
             Part::Receipts => receipts::run(&mut world, scale).await,
             // A worker decodes on a thread that may block, too.
             Part::Rules => tokio::task::block_in_place(|| rules::run(scale)),
+            Part::Parquet => tokio::task::block_in_place(|| parquet::run(&world, scale)),
             Part::Publish => publish::run(&mut world, scale).await,
             Part::History => history::run(&mut world, scale).await,
             Part::Landing => landing::run(&mut world, scale).await,
             Part::Lookups => lookups::run(&mut world, scale).await,
             Part::Memory => memory::run(&mut world, scale).await,
+            Part::Rebuild => rebuild::run(&mut world, scale).await,
             Part::Start => start::run(&mut world, scale).await,
         }
         .with_context(|| format!("{part:?} could not be measured"))?;

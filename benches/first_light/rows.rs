@@ -26,6 +26,46 @@ const GIVEN: [&str; 16] = [
 ];
 const FAMILY: [&str; 8] = ["BIN ALI", "A/L SAMY", "TAN", "BINTI OSMAN", "WONG", "ABDULLAH", "LEE", "A/P RAO"];
 
+/// The fields of [`Rows::write_twenty`]: those that every row needs, and a plan's.
+pub const TWENTY: [Field; 20] = [
+    Field::SubjectType,
+    Field::IdType,
+    Field::IdNumber,
+    Field::FullName,
+    Field::AccountRef,
+    Field::ProductType,
+    Field::PortfolioType,
+    Field::AsOfDate,
+    Field::OpenedDate,
+    Field::Status,
+    Field::ClosedDate,
+    Field::Currency,
+    Field::OriginalAmount,
+    Field::CreditLimit,
+    Field::InstalmentAmount,
+    Field::InstalmentsTotal,
+    Field::Outstanding,
+    Field::Overdue,
+    Field::Dpd,
+    Field::NextDueDate,
+];
+
+/// 2 % of the rows are bad.
+pub const ROWS_PER_FAULT: u64 = 50;
+
+/// What a bad row has in one of its fields: V001, V002, V004, V005, V010, I001, I003, X002, X006.
+const FAULTS: [(Field, fn() -> Option<Value>); 9] = [
+    (Field::Outstanding, || None),
+    (Field::Dpd, || Some(text("none"))),
+    (Field::ProductType, || Some(text("LOAN"))),
+    (Field::Overdue, || Some(Value::Number(-1))),
+    (Field::Currency, || Some(text("XXX"))),
+    (Field::IdNumber, || Some(text("85010182"))),
+    (Field::IdNumber, || Some(text("850101705678"))),
+    (Field::OpenedDate, || Some(text("2199-01-01"))),
+    (Field::Overdue, || Some(Value::Number(999_999_999))),
+];
+
 /// A cell of a row.
 enum Value {
     Text(String),
@@ -101,6 +141,28 @@ impl Rows {
             };
         }
         out.push(b'\n');
+    }
+
+    /// The row with exactly twenty fields, null where it has nothing to say; one of fifty breaks a rule.
+    pub fn write_twenty(&self, n: u64, out: &mut Vec<u8>) {
+        let mut fields = self.fields(n);
+        if n % ROWS_PER_FAULT == ROWS_PER_FAULT - 1 {
+            let fault = (n / ROWS_PER_FAULT) as usize % FAULTS.len();
+            let (field, wrong) = FAULTS[fault];
+            fields.retain(|(other, _)| *other != field);
+            fields.extend(wrong().map(|value| (field, value)));
+        }
+        let mut opening = '{';
+        for field in TWENTY {
+            let name = field.name();
+            let _ = match fields.iter().find(|(other, _)| *other == field) {
+                Some((_, Value::Text(text))) => write!(out, "{opening}\"{name}\":\"{text}\""),
+                Some((_, Value::Number(number))) => write!(out, "{opening}\"{name}\":{number}"),
+                None => write!(out, "{opening}\"{name}\":null"),
+            };
+            opening = ',';
+        }
+        out.extend_from_slice(b"}\n");
     }
 
     /// Rows from `first` on until there are so many bytes; returns how many rows there are.

@@ -3,6 +3,7 @@
 //! and into one that leaves dates and words as text.
 
 use std::hint::black_box;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use csv::StringRecord;
 use etrplus::config::Limits;
+use etrplus::domain::calendar::WorkingDays;
 use etrplus::domain::contract::csv::CsvHeader;
 use etrplus::domain::contract::ndjson::NdjsonReader;
 use etrplus::domain::contract::row::Row;
@@ -33,6 +35,9 @@ use crate::decoded::typed;
 use crate::load::Samples;
 use crate::report::{self, Aim, thousands, total_rate};
 use crate::rows::{Rows, scramble};
+
+/// The published calendar.
+static WORKING_DAYS: LazyLock<WorkingDays> = LazyLock::new(WorkingDays::default);
 
 /// The record as a parser without rules would fill it. `&str` and not `Cow`: serde borrows into no `Option<Cow>`, and
 /// these rows have no escapes. The arguments are the types of what the contract restricts.
@@ -388,7 +393,7 @@ impl<'a> Rules<'a> {
         let today = business_date(etrplus::clock::Clock::System.now());
         Rules {
             fields: FieldContext { terms, money: MoneyUnit::Sen, money_forms },
-            row: RowContext { terms, mode: Mode::Delta, period_end, today },
+            row: RowContext { terms, mode: Mode::Delta, period_end, today, working_days: &WORKING_DAYS },
             identity: IdentityContext { today },
             findings: Vec::new(),
             totals: Totals::default(),
@@ -456,7 +461,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Time that this thread has run, where the system tells.
-fn thread_time() -> Option<Duration> {
+pub fn thread_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
 }

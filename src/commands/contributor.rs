@@ -6,7 +6,7 @@ use anyhow::Result;
 use chrono::{Months, NaiveDate};
 
 use super::registry_access::{OperatorArgs, RegistryAccess};
-use crate::access::agreement::{NewConstant, NewOverride, Operator};
+use crate::access::agreement::{NewConstant, NewOverride};
 use crate::access::registry::NewContributor;
 use crate::config::Config;
 use crate::domain::contract::{Dataset, Field, ProductType, Terms};
@@ -36,10 +36,15 @@ enum ContributorCommand {
         #[arg(long, value_name = "YYYY-MM-DD")]
         until: NaiveDate,
     },
-    /// Make a rule milder for a contributor for a while, as two operators agree.
+    /// Ask that a rule be milder for a contributor for a while. Nothing holds before another operator approves.
     Override(OverrideArgs),
-    /// Let a constant stand in for a required field that a contributor does not have, as two operators agree.
+    /// Agree to an override that another operator asked for, by its id.
+    ApproveOverride { override_id: OverrideId },
+    /// Ask that a constant stand in for a required field that a contributor does not have. Nothing holds before another
+    /// operator approves.
     Constant(ConstantArgs),
+    /// Agree to a constant that another operator asked for, by its id.
+    ApproveConstant { constant_id: ConstantId },
     /// End an override, by its id.
     RevokeOverride { override_id: OverrideId },
     /// End a constant, by its id.
@@ -61,8 +66,9 @@ struct OverrideArgs {
     /// The last one, at most 366 days later.
     #[arg(long, value_name = "YYYY-MM-DD")]
     until: NaiveDate,
-    #[command(flatten)]
-    signed: Signed,
+    /// Why; shown to operators, no personal data.
+    #[arg(long)]
+    reason: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,22 +81,9 @@ struct ConstantArgs {
     value: String,
     #[arg(long, value_parser = parse_dataset, default_value = "account_snapshot")]
     dataset: Dataset,
-    #[command(flatten)]
-    signed: Signed,
-}
-
-/// Four eyes at the command line: two names.
-#[derive(Debug, clap::Args)]
-struct Signed {
     /// Why; shown to operators, no personal data.
     #[arg(long)]
     reason: String,
-    /// The operator who asks.
-    #[arg(long, value_name = "NAME")]
-    requested_by: String,
-    /// Another operator, who agrees.
-    #[arg(long, value_name = "NAME")]
-    approved_by: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -203,8 +196,17 @@ pub async fn run(args: ContributorArgs, config: &Config, out: &mut impl Write) -
             access.registry().attest_notice(&slug, until).await?;
             writeln!(out, "The notice to the customers of {slug} is attested until {until}.")?;
         }
-        ContributorCommand::Override(args) => agree_to_override(&access, args, out).await?,
-        ContributorCommand::Constant(args) => agree_to_constant(&access, args, out).await?,
+        ContributorCommand::Override(args) => ask_for_override(&access, args, out).await?,
+        ContributorCommand::ApproveOverride { override_id } => {
+            let agreed = access.agreements(&access.signer()?).approve_override(override_id).await?.agreed;
+            let (code, effect) = (agreed.code, agreed.effect.as_str());
+            writeln!(out, "{code} is {effect} from {} until {}.", agreed.starts_on, agreed.expires_on)?;
+        }
+        ContributorCommand::Constant(args) => ask_for_constant(&access, args, out).await?,
+        ContributorCommand::ApproveConstant { constant_id } => {
+            let agreed = access.agreements(&access.signer()?).approve_constant(constant_id).await?;
+            writeln!(out, "{} of {} is imputed.", agreed.field, agreed.dataset)?;
+        }
         ContributorCommand::RevokeOverride { override_id } => {
             access.agreements(&access.operator()).revoke_override(override_id).await?;
             writeln!(out, "The override is revoked; nothing is judged under it any more.")?;
@@ -217,35 +219,27 @@ pub async fn run(args: ContributorArgs, config: &Config, out: &mut impl Write) -
     Ok(())
 }
 
-/// Asks as the one operator and agrees as the other. Typed again after a crash, it goes on where it stopped.
-async fn agree_to_override(access: &RegistryAccess, args: OverrideArgs, out: &mut impl Write) -> Result<()> {
-    let (asks, agrees) = (Operator::cli(&args.signed.requested_by), Operator::cli(&args.signed.approved_by));
+/// Typed again after a crash, it finds what it asked for.
+async fn ask_for_override(access: &RegistryAccess, args: OverrideArgs, out: &mut impl Write) -> Result<()> {
     let new = NewOverride {
         code: args.code,
         effect: args.effect,
-        reason: args.signed.reason,
+        reason: args.reason,
         starts_on: args.from,
         expires_on: args.until,
     };
-    let asked = access.agreements(&asks).request_override(&args.slug, &new).await?;
+    let asked = access.agreements(&access.signer()?).request_override(&args.slug, &new).await?;
     let id = asked.agreed.override_id;
-    access.agreements(&agrees).approve_override(id).await?;
-    let (code, effect, until) = (args.code, args.effect.as_str(), args.until);
-    writeln!(out, "{code} is {effect} for {} until {until}.\noverride_id {id}", args.slug)?;
+    writeln!(out, "{} waits for another operator: approve-override {id}\noverride_id {id}", args.code)?;
     Ok(())
 }
 
-async fn agree_to_constant(access: &RegistryAccess, args: ConstantArgs, out: &mut impl Write) -> Result<()> {
-    let (asks, agrees) = (Operator::cli(&args.signed.requested_by), Operator::cli(&args.signed.approved_by));
-    let new = NewConstant {
-        dataset: args.dataset,
-        field: args.field,
-        value: args.value,
-        reason: args.signed.reason,
-    };
-    let asked = access.agreements(&asks).request_constant(&args.slug, &new).await?;
-    access.agreements(&agrees).approve_constant(asked.constant_id).await?;
-    writeln!(out, "{} of {} is imputed.\nconstant_id {}", args.field, args.slug, asked.constant_id)?;
+async fn ask_for_constant(access: &RegistryAccess, args: ConstantArgs, out: &mut impl Write) -> Result<()> {
+    let new =
+        NewConstant { dataset: args.dataset, field: args.field, value: args.value, reason: args.reason };
+    let asked = access.agreements(&access.signer()?).request_constant(&args.slug, &new).await?;
+    let id = asked.constant_id;
+    writeln!(out, "{} waits for another operator: approve-constant {id}\nconstant_id {id}", args.field)?;
     Ok(())
 }
 

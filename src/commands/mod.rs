@@ -6,6 +6,7 @@ pub mod dev;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
+pub mod rebuild;
 pub mod reconcile;
 mod registry_access;
 pub mod serve;

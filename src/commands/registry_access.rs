@@ -7,16 +7,19 @@ use crate::access::registry::Registry;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::privacy::Keyring;
 
 /// One command does one thing at a time.
 const CONNECTIONS: u32 = 4;
 
+/// Whoever did not say who does this.
+const UNNAMED: &str = "unnamed";
+
 #[derive(Debug, clap::Args)]
 pub struct OperatorArgs {
     /// Who does this, for the audit trail.
-    #[arg(long, global = true, default_value = "unnamed")]
+    #[arg(long, global = true, default_value = UNNAMED)]
     operator: String,
 }
 
@@ -24,6 +27,7 @@ pub struct RegistryAccess {
     db: Db,
     keys: Keyring,
     clock: Clock,
+    name: String,
     actor: String,
 }
 
@@ -33,6 +37,7 @@ impl RegistryAccess {
             db: Db::connect(config.database_url(), CONNECTIONS)?,
             keys: Keyring::from_config(config)?,
             clock: Clock::System,
+            name: operator.operator.clone(),
             actor: format!("cli:{}", operator.operator),
         })
     }
@@ -48,7 +53,15 @@ impl RegistryAccess {
 
     /// Whoever was named on the command line.
     pub fn operator(&self) -> Operator {
-        Operator { name: self.actor.clone(), client: None }
+        Operator::cli(&self.name)
+    }
+
+    /// The same, where a signature is put that counts as one of two.
+    pub fn signer(&self) -> Result<Operator> {
+        match self.name.trim() {
+            "" | UNNAMED => Err(Error::unprocessable("unprocessable", "say who signs: --operator NAME")),
+            _ => Ok(self.operator()),
+        }
     }
 
     pub fn pool(&self) -> &PgPool {

@@ -65,6 +65,43 @@ pub async fn swap_in_tx(
     Ok(swapped.rows_affected() == 1)
 }
 
+/// Gives a table the metadata of another one, which is no table of its own any more; `false`, and nothing is changed, when the
+/// first no longer is where the caller found it.
+pub async fn exchange_in_tx(
+    connection: &mut PgConnection,
+    place: Place<'_>,
+    other: &str,
+    found: &str,
+) -> Result<bool> {
+    let exchanged = sqlx::query(
+        "/* lake_catalog.exchange */
+        UPDATE iceberg_tables t SET metadata_location = o.metadata_location, previous_metadata_location = t.metadata_location
+        FROM iceberg_tables o
+        WHERE t.catalog_name = $1 AND t.table_namespace = $2 AND t.table_name = $3 AND t.metadata_location = $5
+          AND o.catalog_name = $1 AND o.table_namespace = $2 AND o.table_name = $4",
+    )
+    .bind(place.catalog)
+    .bind(place.namespace)
+    .bind(place.table)
+    .bind(other)
+    .bind(found)
+    .execute(&mut *connection)
+    .await?;
+    if exchanged.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query(
+        "/* lake_catalog.forget */ DELETE FROM iceberg_tables
+        WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3",
+    )
+    .bind(place.catalog)
+    .bind(place.namespace)
+    .bind(other)
+    .execute(connection)
+    .await?;
+    Ok(true)
+}
+
 /// The tables of a namespace, by name.
 pub async fn tables(ex: impl PgExecutor<'_>, catalog: &str, namespace: &str) -> Result<Vec<String>> {
     let names = sqlx::query_scalar(

@@ -105,6 +105,28 @@ const EVENTS_OF_BATCHES: &str = of_batches!("lake_rows.events_of_batches", event
 const APPLICATIONS_OF_BATCHES: &str =
     of_batches!("lake_rows.applications_of_batches", application!(), "applications");
 
+/// The rows of a table of the connection's own, ordered as a file is.
+macro_rules! remade {
+    ($name:literal, $columns:expr, $rows:literal, $order:literal) => {
+        concat!("/* ", $name, " */ SELECT ", provenance!(), $columns, " FROM ", $rows, " r ORDER BY ", $order)
+    };
+}
+
+pub const REMADE_SNAPSHOTS: &str = remade!(
+    "lake_rows.remade_snapshots",
+    snapshot!(),
+    "remade_snapshots",
+    "r.subject_id, r.as_of_date, r.account_ref"
+);
+pub const REMADE_EVENTS: &str =
+    remade!("lake_rows.remade_events", event!(), "remade_events", "r.account_ref, r.value_date, r.record_no");
+pub const REMADE_APPLICATIONS: &str = remade!(
+    "lake_rows.remade_applications",
+    application!(),
+    "remade_applications",
+    "r.subject_id, r.applied_at"
+);
+
 /// The journal rows of some batches of a contributor, under the names of the lake's columns.
 pub fn of_batches<'c>(
     connection: &'c mut PgConnection,

@@ -38,6 +38,14 @@ impl Compared {
         Compared { compared: 1, differences, examples: Json(found.into_iter().collect()) }
     }
 
+    /// Both together.
+    pub fn and(mut self, mut other: Compared) -> Compared {
+        self.compared += other.compared;
+        self.differences += other.differences;
+        self.examples.0.append(&mut other.examples.0);
+        self
+    }
+
     /// So many things that were compared outside of the database, and what is wrong with some.
     pub fn of(compared: usize, mut wrong: Vec<Found>) -> Compared {
         let differences = wrong.len() as i64;
@@ -106,29 +114,27 @@ const CONSERVATION: &str = comparison!(
     )
 );
 
-/// Accepted = records in the journal of the batch's dataset. Of a snapshot the newest version counts that a judgement made;
-/// what was corrected or deleted out of cycle was accepted all the same. A record that was corrected keeps its correction
-/// when a shadow is promoted, so that the batch's own count may be off by so many. Batches from before there was a journal
-/// have no edge that leads to it.
+/// Accepted = records in the journal of the batch's dataset. Of a snapshot the newest version counts that a judgement made, its
+/// own or a promoted shadow's; what was corrected, rekeyed or deleted out of cycle was accepted all the same. Such a record
+/// keeps what was done to it when a shadow is promoted, so that the batch's own count may be off by so many. Batches from
+/// before there was a journal have no edge that leads to it.
 const JOURNAL: &str = comparison!(
     "reconcile.journal",
     concat!(
         judged!(),
-        ", corrected AS (
-            SELECT array_agg(publication_no) AS numbers FROM corrections
-            WHERE contributor_id = $1 AND publication_no IS NOT NULL),
-        counted AS (
+        ", counted AS (
             SELECT b.batch_id, b.accepted_records, j.records,
-                CASE WHEN j.corrected > 0 AND EXISTS (
-                    SELECT FROM shadows s WHERE s.batch_id = b.batch_id AND s.state = 'promoted') THEN j.corrected ELSE 0
-                END AS tolerance
-            FROM judged b CROSS JOIN LATERAL (
-                SELECT count(*) FILTER (WHERE NOT withdrawn) AS records, count(*) FILTER (WHERE corrected) AS corrected
+                CASE WHEN cardinality(p.numbers) > 1 THEN j.moved ELSE 0 END AS tolerance
+            FROM judged b
+            CROSS JOIN LATERAL (
+                SELECT b.publication_no || array_agg(s.publication_no) FILTER (WHERE s.publication_no IS NOT NULL) AS numbers
+                FROM shadows s WHERE s.batch_id = b.batch_id AND s.state = 'promoted') p
+            CROSS JOIN LATERAL (
+                SELECT count(*) FILTER (WHERE NOT withdrawn) AS records, count(*) FILTER (WHERE moved) AS moved
                 FROM (SELECT DISTINCT ON (s.record_no) s.withdrawn, EXISTS (
-                          SELECT FROM account_snapshots c, corrected WHERE c.batch_id = b.batch_id
-                            AND c.record_no = s.record_no AND c.publication_no = ANY(corrected.numbers)) AS corrected
-                      FROM account_snapshots s, corrected WHERE s.batch_id = b.batch_id
-                        AND NOT coalesce(s.publication_no = ANY(corrected.numbers), false)
+                          SELECT FROM account_snapshots c WHERE c.batch_id = b.batch_id AND c.record_no = s.record_no
+                            AND c.publication_no <> ALL(p.numbers)) AS moved
+                      FROM account_snapshots s WHERE s.batch_id = b.batch_id AND s.publication_no = ANY(p.numbers)
                       ORDER BY s.record_no, s.publication_no DESC) newest) j
             WHERE b.dataset = 'account_snapshot'
               AND (b.published_at IS NULL OR EXISTS (

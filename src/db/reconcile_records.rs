@@ -20,7 +20,7 @@ pub struct Publication {
 }
 
 /// The publications by which a batch's records came from its bytes: its own and those of promoted shadows; events that were
-/// unparked later came with the snapshots that brought their accounts. Corrections come from no file, and what was entered
+/// unparked later came with the snapshots that brought their accounts. Corrections and rekeys come from no file, and what was entered
 /// when the journal was made is not whole.
 pub async fn publications(
     ex: impl PgExecutor<'_>,
@@ -31,8 +31,9 @@ pub async fn publications(
         Dataset::AccountSnapshot => {
             "/* reconcile.snapshot_publications */
             SELECT publication_no, min(known_from) AS known_from FROM account_snapshots s
-            WHERE batch_id = $1 AND NOT EXISTS (
-                SELECT FROM corrections c WHERE c.contributor_id = s.contributor_id AND c.publication_no = s.publication_no)
+            WHERE batch_id = $1 AND (
+                publication_no = (SELECT b.publication_no FROM batches b WHERE b.batch_id = $1)
+                OR publication_no IN (SELECT p.publication_no FROM shadows p WHERE p.batch_id = $1 AND p.state = 'promoted'))
               AND EXISTS (SELECT FROM lineage_edges e WHERE e.batch_id = $1 AND e.to_kind = 'journal')
             GROUP BY publication_no ORDER BY publication_no"
         }

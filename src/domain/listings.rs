@@ -8,7 +8,7 @@
 
 use chrono::NaiveDate;
 
-use super::calendar::{Calendar, CalendarState};
+use super::calendar::WorkingDays;
 use super::money::Sen;
 
 /// A listing needs at least this much overdue (L002).
@@ -19,8 +19,8 @@ pub const LISTABLE_AFTER_DPD: u16 = 60;
 pub const DELISTING_WORKING_DAYS: u32 = 3;
 
 /// The last day on which a listing of a debt settled on a day is taken back in time.
-pub fn delist_by(settled_on: NaiveDate, calendar: &Calendar, state: CalendarState) -> NaiveDate {
-    calendar.add_working_days(settled_on, DELISTING_WORKING_DAYS, state)
+pub fn delist_by(settled_on: NaiveDate, days: &WorkingDays) -> NaiveDate {
+    days.calendar.add_working_days(settled_on, DELISTING_WORKING_DAYS, days.state)
 }
 
 #[cfg(test)]
@@ -33,10 +33,10 @@ mod tests {
 
     #[test]
     fn three_working_days_are_counted_over_weekend_and_holiday() {
-        let calendar = Calendar::default();
+        let days = WorkingDays::default();
         // 6 November 2026 is a Friday; Deepavali falls on the Sunday after, its day off on the Monday.
-        let by = delist_by(day("2026-11-06"), &calendar, CalendarState::Kul);
+        let by = delist_by(day("2026-11-06"), &days);
         assert_eq!(by, day("2026-11-12"));
-        assert_eq!(delist_by(day("2026-11-17"), &calendar, CalendarState::Kul), day("2026-11-20"));
+        assert_eq!(delist_by(day("2026-11-17"), &days), day("2026-11-20"));
     }
 }

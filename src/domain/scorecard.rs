@@ -6,12 +6,34 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+
+use super::calendar::WorkingDays;
+
 /// The whole in basis points.
 pub const WHOLE: u64 = 10_000;
 /// Fewer would let a contributor guess whose score it is compared with.
 pub const MIN_PEERS: usize = 5;
 /// Periods of the trend, the asked one included.
 pub const TREND_PERIODS: u32 = 6;
+
+/// Working days from the day on which a record was found to be about somebody else to the last day on which the
+/// contributor's answer is in time (`domain.md` 6.5).
+pub const ANSWER_WORKING_DAYS: u32 = 5;
+
+/// Whether what was asked of a contributor on a day was answered in time; `None` while there is still time.
+pub fn answered_in_time(
+    asked_on: NaiveDate,
+    answered_on: Option<NaiveDate>,
+    days: &WorkingDays,
+    today: NaiveDate,
+) -> Option<bool> {
+    let last_day = days.calendar.add_working_days(asked_on, ANSWER_WORKING_DAYS, days.state);
+    match answered_on {
+        Some(day) => Some(day <= last_day),
+        None => (today > last_day).then_some(false),
+    }
+}
 
 /// What was counted about a contributor and a period (a calendar month).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +56,8 @@ pub struct PeriodFacts {
     pub records_accepted: u64,
     /// Warnings of cross-period rules (P, but for P009) in published batches.
     pub history_warnings: u64,
-    /// Corrections, disputes and delistings that had to be answered.
+    /// Listings of settled debts that had to be taken back, and records about somebody else that had to be corrected,
+    /// replaced or recalled.
     pub corrections_due: u64,
     pub corrections_in_time: u64,
 }
@@ -51,7 +74,7 @@ pub enum Dimension {
     Validity,
     /// Accepted records without a cross-period warning.
     Consistency,
-    /// Corrections, disputes and delistings that were answered in time.
+    /// Listings of settled debts that were taken back in time, and records about somebody else that were corrected in time.
     CorrectionResponsiveness,
 }
 
@@ -65,7 +88,7 @@ pub enum ScoreNullReason {
     NoBatchJudged,
     /// No record of the period was published.
     NothingPublished,
-    /// No correction, dispute or delisting had to be answered.
+    /// Nothing had to be taken back or corrected.
     NoCorrectionDue,
     /// No dimension has a number.
     NoDimension,
@@ -239,6 +262,18 @@ mod tests {
     fn more_warnings_than_records_are_no_less_than_nothing() {
         let facts = PeriodFacts { records_accepted: 2, history_warnings: 5, ..PeriodFacts::default() };
         assert_eq!(Dimension::Consistency.score(&facts), Ok(0));
+    }
+
+    #[test]
+    fn an_answer_has_five_working_days() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        // Asked on a Thursday: Deepavali is on the Sunday after, its day off on the Monday.
+        let in_time = |answered: Option<&str>, today| {
+            answered_in_time(day("2026-11-05"), answered.map(day), &WorkingDays::default(), day(today))
+        };
+        assert_eq!(in_time(Some("2026-11-13"), "2026-12-01"), Some(true));
+        assert_eq!(in_time(Some("2026-11-14"), "2026-12-01"), Some(false));
+        assert_eq!((in_time(None, "2026-11-13"), in_time(None, "2026-11-14")), (None, Some(false)));
     }
 
     #[test]

@@ -60,7 +60,9 @@ pub struct DimensionView {
     pub null_reason: Option<ScoreNullReason>,
     /// What the score is made of: TIMELINESS on_time ÷ due; COMPLETENESS the mean of reported ÷ (reported + missing) and
     /// 1 − fields_missing ÷ fields_expected; VALIDITY 1 − rejected ÷ received; CONSISTENCY 1 − warnings ÷ accepted;
-    /// CORRECTION_RESPONSIVENESS in_time ÷ due.
+    /// CORRECTION_RESPONSIVENESS in_time ÷ due: listings of debts settled in the month (three working days; one that a
+    /// report still asks for, L005, is late), and records found in the month to be about somebody else (five working days
+    /// until a correction, a replacement or a recall).
     #[schema(value_type = BTreeMap<String, u64>)]
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -183,6 +185,7 @@ async fn read_own(
     let rules = scorecard::top_rules(&mut *tx, &month, TOP_RULES).await?;
     tx.commit().await?;
     scorecard::count_obligations(&mut facts, &owed, today);
+    scorecard::count_answers(&app.db.system, &mut facts, &months, today).await?;
     let thresholds = ScoreThresholds {
         working_days: WORKING_DAYS,
         reject_bps: terms.reject_threshold_bps,
@@ -202,6 +205,7 @@ async fn peer_scores(
     let mut facts = scorecard::batch_facts(&app.db.system, &span).await?;
     let owed = obligations::between(&app.db.system, None, span.from, span.to).await?;
     scorecard::count_obligations(&mut facts, &owed, today);
+    scorecard::count_answers(&app.db.system, &mut facts, &span, today).await?;
     let others = facts.iter().filter(|((other, _), _)| *other != contributor);
     Ok(others.filter_map(|(_, facts)| Some(total(facts)?.0)).collect())
 }

@@ -45,6 +45,28 @@ impl SqlCatalog {
         SqlCatalog { name: name.to_owned(), warehouse, pool, io }
     }
 
+    /// Where the metadata of a table is.
+    pub(super) async fn pointer(&self, ident: &TableIdent) -> crate::error::Result<Option<String>> {
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        lake_catalog::metadata_location(&self.pool, place).await
+    }
+
+    /// Puts another table in the place of one that still is where it was found.
+    pub(super) async fn exchange(
+        &self,
+        ident: &TableIdent,
+        other: &TableIdent,
+        found: &str,
+    ) -> crate::error::Result<bool> {
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        let mut tx = self.pool.begin().await?;
+        let exchanged = lake_catalog::exchange_in_tx(&mut tx, place, other.name(), found).await?;
+        tx.commit().await?;
+        Ok(exchanged)
+    }
+
     fn table(&self, ident: &TableIdent, location: &str, metadata: TableMetadata) -> Result<Table> {
         Table::builder()
             .file_io(self.io.clone())

@@ -16,7 +16,7 @@ use super::tables::{Kind, TableSpec};
 use crate::error::{Error, Result};
 
 /// Days from the common era's first day to 1970-01-01.
-const EPOCH_DAY: i32 = 719_163;
+pub(super) const EPOCH_DAY: i32 = 719_163;
 
 /// Gathers rows into record batches of a table.
 pub(super) struct Columns {

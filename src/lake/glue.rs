@@ -51,7 +51,8 @@ pub struct GlueCatalog {
 /// Where an entry stands.
 struct Pointer {
     metadata_location: String,
-    version: Option<String>,
+    /// What guards a swap.
+    version: String,
 }
 
 impl GlueCatalog {
@@ -98,7 +99,10 @@ impl GlueCatalog {
         let location = location.cloned().ok_or_else(|| {
             Error::new(ErrorKind::DataInvalid, format!("the entry of {ident} in Glue is no Iceberg table"))
         })?;
-        Ok(Some(Pointer { metadata_location: location, version: entry.version_id }))
+        let version = entry.version_id.ok_or_else(|| {
+            Error::new(ErrorKind::DataInvalid, format!("the entry of {ident} in Glue has no version"))
+        })?;
+        Ok(Some(Pointer { metadata_location: location, version }))
     }
 
     async fn found(&self, ident: &TableIdent) -> Result<Pointer> {
@@ -320,7 +324,7 @@ impl Catalog for GlueCatalog {
             .table_input(entry)
             // Glue keeps a limited number of versions; the table has its own history.
             .skip_archive(true)
-            .set_version_id(pointer.version)
+            .version_id(pointer.version)
             .send()
             .await;
         match swapped {

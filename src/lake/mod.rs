@@ -10,6 +10,7 @@
 
 mod catalog;
 mod columns;
+mod columns_of_rows;
 mod commit;
 mod fingerprint;
 mod glue;
@@ -17,7 +18,9 @@ pub mod gold;
 mod maintain;
 pub mod query;
 mod read;
+mod remake;
 mod rest;
+mod restore;
 mod scan;
 pub mod silver;
 pub mod tables;
@@ -39,8 +42,10 @@ use crate::error::{Error, Result};
 use glue::GlueCatalog;
 
 pub use catalog::SqlCatalog;
+pub use columns_of_rows::{SnapshotRows, SnapshotWriter};
 pub use commit::Landing;
 pub use fingerprint::{BatchState, Contents, Group, Keys, contents_of};
+pub use remake::remade;
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;
 pub use write::Files;

@@ -56,3 +56,37 @@ async fn renew_tokens(catalog: Weak<RestCatalog>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LakeCatalog;
+
+    #[test]
+    fn the_service_is_told_what_is_set_and_the_store_stays_as_it_is() {
+        let config = LakeConfig {
+            catalog: LakeCatalog::Rest,
+            catalog_uri: Some("https://catalog.example/api/".into()),
+            catalog_credential: Some("etrplus:sesame".to_owned().into()),
+            name: "etrplus".into(),
+            warehouse: "bureau".into(),
+            kms_key_id: None,
+            buckets: 4,
+            commit_wait: Duration::ZERO,
+        };
+        let store = HashMap::from([("s3.region".to_owned(), "ap-southeast-5".to_owned())]);
+        let told = properties(&config, store.clone());
+        let told: std::collections::BTreeMap<&str, &str> =
+            told.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let expected = [
+            ("credential", "etrplus:sesame"),
+            ("s3.region", "ap-southeast-5"),
+            // Addresses are put together with a slash.
+            ("uri", "https://catalog.example/api"),
+            ("warehouse", "bureau"),
+        ];
+        assert_eq!(told, expected.into());
+        let open = LakeConfig { catalog_credential: None, ..config };
+        assert!(!properties(&open, store).contains_key("credential"));
+    }
+}

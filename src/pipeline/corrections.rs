@@ -375,7 +375,8 @@ fn settled(asked: &Correction, operator: ClientId, decision: &str) -> Result<Opt
     Ok(None)
 }
 
-/// New versions in the journal, the account as it follows from them, and what that changes of what is told. The caller holds the contributor's lane.
+/// New versions in the journal, the account as it follows from them, and what that changes of what is told. The caller
+/// holds the contributor's lane.
 async fn apply_in_tx(
     tx: &mut PgConnection,
     correction: &Correction,
@@ -405,7 +406,7 @@ async fn apply_in_tx(
             ("correction", id.as_str(), "journal", "account_snapshots"),
             ("journal", "account_snapshots", "serving_store", "accounts"),
         ];
-        if correction.kind != "CHANGE" {
+        if correction.kind.starts_with("DELETE") {
             edges.push(("correction", id.as_str(), "deletion_tombstones", id.as_str()));
         }
         lineage::insert_edges(tx, correction.contributor_id, batch, &edges, decision.at).await?;

@@ -7,7 +7,7 @@ use super::notices;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::delistings::{self, Delisting};
-use crate::db::{holidays, jobs, reporting};
+use crate::db::{jobs, working_days};
 use crate::domain::listings::delist_by;
 use crate::error::{Error, Result};
 use crate::ids::{ClientId, ContributorId};
@@ -30,7 +30,7 @@ pub async fn delist(
         return Err(Error::unprocessable("unprocessable", "settled_on is a day that is still to come"));
     }
     let breached = match settled_on {
-        Some(day) => today > last_day_in_time(app, contributor, day).await?,
+        Some(day) => today > delist_by(day, &working_days::of(&app.db.system, contributor).await?),
         None => false,
     };
     let delisting = Delisting {
@@ -75,10 +75,4 @@ pub async fn delist(
         metrics::counter!("etr_listings_delisted_late_total").increment(1);
     }
     Ok(delisting)
-}
-
-async fn last_day_in_time(app: &App, contributor: ContributorId, settled_on: NaiveDate) -> Result<NaiveDate> {
-    let calendar = holidays::calendar(&app.db.system).await?;
-    let state = reporting::calendar_state(&app.db.system, contributor).await?.ok_or(Error::NotFound)?;
-    Ok(delist_by(settled_on, &calendar, state))
 }

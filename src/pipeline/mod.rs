@@ -37,6 +37,7 @@ pub mod notices;
 pub mod obligations;
 pub mod pack;
 pub mod parking;
+pub mod rebuild;
 pub mod recall;
 pub mod reconcile;
 pub mod refine;

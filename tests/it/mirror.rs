@@ -8,7 +8,7 @@ use etrplus::pipeline::obligations::{find_late, open};
 use serde_json::{Value, json};
 
 use crate::support::app::{Caller, Submission, TestApp, patient};
-use crate::support::records::{account_with, ndjson};
+use crate::support::records::{account_with, ndjson, nric};
 
 /// October 2026 ended on a Saturday: due on Friday, the 6th of November, in Kuala Lumpur. The stories begin on the 24th.
 async fn operator(eyes: &TestApp) -> Caller {
@@ -319,4 +319,61 @@ async fn a_scorecard_can_be_worked_out_from_its_counts() {
     assert_eq!(card["peers"], json!({"percentile_bps": 10_000, "null_reason": null}));
     assert!(!card.to_string().contains("peer-"), "{card:#}");
     sender.get("/v1/scorecard?period_end=0001-01-01").await.expect(422);
+}
+
+/// The dimension of answers on the card of November: in time, due.
+async fn answers(sender: &Caller) -> (i64, i64) {
+    let card = sender.get("/v1/scorecard?period_end=2026-11-30").await.expect(200).json();
+    let counts = &card["dimensions"][4]["counts"];
+    (counts["corrections_in_time"].as_i64().unwrap(), counts["corrections_due"].as_i64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_to_be_taken_back_or_corrected_is_counted_with_its_answer() {
+    let eyes = TestApp::start().await;
+    let mut sender = eyes.contributor("sender", patient()).await;
+    let mut operators = [eyes.operator("asks").await, eyes.operator("agrees").await];
+    let listed = |n: u32| {
+        let overdue = json!({"outstanding": 80_000, "overdue": 20_000, "dpd": 90, "original_amount": 80_000,
+            "listing_requested": true, "evidence_ref": "contracts/1"});
+        account_with(n, &overdue)
+    };
+    let named = |n: u32, person: u32, name: &str| {
+        account_with(n, &json!({"id_number": nric(person), "full_name": name}))
+    };
+    let records = [listed(1), listed(2), named(3, 3, "SUBJECT AMINAH"), named(4, 4, "SUBJECT FARID")];
+    eyes.judged(&sender, &Submission::ndjson(ndjson(&records))).await;
+    assert_eq!(answers(&sender).await, (0, 0));
+
+    // Settled on Friday, taken back on Tuesday; settled two weeks ago, taken back as late.
+    for (n, settled_on) in [(1, "2026-11-20"), (2, "2026-11-06")] {
+        let path = format!("/v1/listings/ACC-{n:06}/delist");
+        sender.post_json(&path, &json!({"settled_on": settled_on})).await.expect(200);
+    }
+    assert_eq!(answers(&sender).await, (1, 2));
+
+    // Two accounts come under other people's numbers; an operator finds so. Five working days begin.
+    let mixed_up = Submission::ndjson(ndjson(&[named(5, 3, "ROBERT OTHER"), named(6, 4, "GRACE ANOTHER")]));
+    let mixed_up = eyes.published(&sender, &mixed_up).await;
+    let page = operators[0].get("/v1/operations/identity-reviews?state=open").await.expect(200).json();
+    for case in page["items"].as_array().unwrap() {
+        let path = format!("/v1/operations/identity-reviews/{}/resolve", case["case_id"].as_str().unwrap());
+        operators[0].post_json(&path, &json!({"outcome": "other_person"})).await.expect(200);
+    }
+    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+    assert_eq!(answers(&sender).await, (1, 2), "there is time until the first of December");
+    until(&eyes.app, "2026-12-02");
+    sender.renew_token().await;
+    assert_eq!(answers(&sender).await, (1, 4), "nothing was said");
+
+    // A recall answers for both, late; two months later the card of November still says so.
+    for operator in &mut operators {
+        operator.renew_token().await;
+    }
+    let path = format!("/v1/operations/batches/{mixed_up}/recalls");
+    let reason = json!({"reason": "Sent under other people's numbers."});
+    let recall = operators[0].post_json(&path, &reason).await.expect(201).json();
+    let path = format!("/v1/operations/recalls/{}/approve", recall["recall_id"].as_str().unwrap());
+    operators[1].post(&path).await.expect(200);
+    assert_eq!(answers(&sender).await, (1, 4));
 }

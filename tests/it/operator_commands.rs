@@ -144,31 +144,41 @@ async fn a_mistyped_command_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn two_operators_are_named_where_two_have_to_agree() {
+async fn where_two_operators_have_to_agree_each_types_a_command_of_its_own() {
     let pool = support::database().await;
     let config = config(&pool);
     type_in(&config, "contributor create demo-bureau --name Bureau").await.unwrap();
     let until = (Clock::System.now() + chrono::TimeDelta::days(30)).date_naive();
-    let soften = |names: &str| {
-        format!(
-            "contributor override demo-bureau X007 --effect warn --until {until} --reason rounds-overdue-down {names}"
-        )
-    };
-    for herself in ["aminah", "Aminah"] {
-        let names = format!("--requested-by aminah --approved-by {herself}");
-        let alone = type_in(&config, &soften(&names)).await;
-        assert!(alone.unwrap_err().to_string().contains("another operator"), "{herself}");
-    }
     let terms = || async {
         etrplus::db::contributors::find_by_slug(&pool, "demo-bureau").await.unwrap().unwrap().terms
     };
-    assert_eq!((terms().await.overrides, terms().await.constants), (vec![], vec![]));
+    let soften = format!(
+        "contributor override demo-bureau X007 --effect warn --until {until} --reason rounds-overdue-down"
+    );
+    let lent = "contributor constant demo-bureau opened_date 2005-04-01 --reason no-such-column";
+    let nobody = type_in(&config, &soften).await.unwrap_err();
+    assert!(nobody.to_string().contains("--operator"), "{nobody}");
 
-    let printed = type_in(&config, &soften("--requested-by aminah --approved-by farid")).await.unwrap();
-    let override_id = value(&printed, "override_id");
-    let lent = "contributor constant demo-bureau opened_date 2005-04-01 --reason no-such-column \
-        --requested-by aminah --approved-by farid";
-    let constant_id = value(&type_in(&config, lent).await.unwrap(), "constant_id");
+    let asked = type_in(&config, &format!("{soften} --operator aminah")).await.unwrap();
+    let override_id = value(&asked, "override_id");
+    let constant_id =
+        value(&type_in(&config, &format!("{lent} --operator aminah")).await.unwrap(), "constant_id");
+    assert_eq!(
+        type_in(&config, &format!("{soften} --operator aminah")).await.unwrap(),
+        asked,
+        "once is enough"
+    );
+    let approvals = [format!("approve-override {override_id}"), format!("approve-constant {constant_id}")];
+    for (approval, herself) in approvals.iter().zip(["aminah", "Aminah"]) {
+        let alone = type_in(&config, &format!("contributor {approval} --operator {herself}")).await;
+        assert!(alone.unwrap_err().to_string().contains("another operator"), "{herself}");
+    }
+    assert_eq!((terms().await.overrides, terms().await.constants), (vec![], vec![]));
+    for approval in &approvals {
+        for _ in 0..2 {
+            type_in(&config, &format!("contributor {approval} --operator farid")).await.unwrap();
+        }
+    }
     let agreed = terms().await;
     assert_eq!((agreed.overrides.len(), agreed.constants.len()), (1, 1));
 

@@ -125,6 +125,20 @@ impl Calendar {
     }
 }
 
+/// The working days of one contributor's state.
+#[derive(Clone, Debug)]
+pub struct WorkingDays {
+    pub calendar: Calendar,
+    pub state: CalendarState,
+}
+
+impl Default for WorkingDays {
+    /// Those of Kuala Lumpur, as published.
+    fn default() -> Self {
+        WorkingDays { calendar: Calendar::default(), state: CalendarState::Kul }
+    }
+}
+
 fn told_by_table(state: CalendarState, year: i32) -> impl Iterator<Item = Holiday> {
     let fixed = table::FIXED.iter().filter(move |holiday| holiday.states.contains(state)).filter_map(
         move |holiday| {

@@ -6,6 +6,7 @@ pub mod history;
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
+use crate::domain::calendar::WorkingDays;
 use crate::domain::contract::ndjson::NdjsonReader;
 use crate::domain::contract::spec::{self, Kind};
 use crate::domain::contract::{AccountSnapshot, AccountStatus, Field, Mode, MoneyUnit, Terms};
@@ -211,7 +212,9 @@ fn with_record<T>(
 fn judge(sent: &Sent, terms: &Terms, today: NaiveDate) -> (Standing, Vec<Finding>) {
     let judged = with_record(sent, terms, |record, mut findings| {
         let period_end = record.as_of_date.unwrap_or(today);
-        check_row(record, &RowContext { terms, mode: Mode::Delta, period_end, today }, &mut findings);
+        let working_days = &WorkingDays::default();
+        let context = RowContext { terms, mode: Mode::Delta, period_end, today, working_days };
+        check_row(record, &context, &mut findings);
         findings.retain(Finding::rejects);
         (Standing::of(record), findings)
     });

@@ -54,7 +54,7 @@ use stage::Stage;
 use crate::app::App;
 use crate::db::batches::{self, Batch, Step};
 use crate::db::jobs::Lease;
-use crate::db::{contributors, jobs};
+use crate::db::{contributors, jobs, working_days};
 use crate::domain::batch::State;
 use crate::domain::contract::{Dataset, Terms};
 use crate::error::{Error, Result};
@@ -128,6 +128,7 @@ async fn read_and_stage(
     let object = object.ok_or_else(|| Error::Internal("the stored object is missing".into()))?;
     let (send_feed, feed) = mpsc::channel(FEED_DEPTH);
     let (send_output, mut output) = mpsc::channel(OUTPUT_DEPTH);
+    let working_days = working_days::of(&app.db.system, batch.contributor_id).await?;
     let feeder = tokio::spawn(feed_from_store(object, send_feed));
     let judge = {
         let (app, batch, terms) = (Arc::clone(app), Arc::clone(batch), Arc::clone(terms));
@@ -136,7 +137,8 @@ async fn read_and_stage(
             let limits = &app.config.limits;
             match batch.dataset {
                 Dataset::AccountSnapshot => {
-                    let records = Snapshots::new(&batch, &terms, &app.keys, &app.config.temp_dir);
+                    let temp_dir = &app.config.temp_dir;
+                    let records = Snapshots::new(&batch, &terms, &working_days, &app.keys, temp_dir);
                     judge.read(contract, records, feed, limits)
                 }
                 Dataset::RepaymentEvent => judge.read(contract, Events::new(&batch), feed, limits),

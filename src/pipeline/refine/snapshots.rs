@@ -6,6 +6,7 @@ use super::chunk::{ChunkBuilder, Person};
 use super::judge::{Judge, Output, Records};
 use super::spill::TempFile;
 use crate::db::batches::Batch;
+use crate::domain::calendar::WorkingDays;
 use crate::domain::contract::row::Row;
 use crate::domain::contract::{AccountSnapshot, Terms};
 use crate::domain::dates;
@@ -31,12 +32,18 @@ pub struct Snapshots<'a> {
 }
 
 impl<'a> Snapshots<'a> {
-    pub fn new(batch: &Batch, terms: &'a Terms, keys: &Keyring, temp_dir: &Path) -> Snapshots<'a> {
+    pub fn new(
+        batch: &Batch,
+        terms: &'a Terms,
+        working_days: &'a WorkingDays,
+        keys: &Keyring,
+        temp_dir: &Path,
+    ) -> Snapshots<'a> {
         // Dates are judged by the day of receipt, so that a second judgement gives the same verdict.
         let today = dates::business_date(batch.received_at.unwrap_or(batch.created_at));
         let [row_set_key, concentration_key] = hash_keys(batch, keys);
         Snapshots {
-            row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today },
+            row: RowContext { terms, mode: batch.mode, period_end: batch.period_end, today, working_days },
             chunk: ChunkBuilder::snapshots(),
             concentration: Concentration::new(concentration_key),
             row_set: RowSet::new(row_set_key, TempFile::new(temp_dir)),

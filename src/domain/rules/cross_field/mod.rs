@@ -14,6 +14,7 @@
 
 use chrono::NaiveDate;
 
+use crate::domain::calendar::WorkingDays;
 use crate::domain::contract::{AccountSnapshot, Mode, Terms};
 use crate::domain::finding::Finding;
 
@@ -36,6 +37,8 @@ pub struct RowContext<'a> {
     pub period_end: NaiveDate,
     /// The business day on which the batch was received, so that a replay gives the same verdict.
     pub today: NaiveDate,
+    /// By which the contributor's deeds are in time (L005).
+    pub working_days: &'a WorkingDays,
 }
 
 /// A rule's function: the one finding that it makes of a row, or nothing.

@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod applications;
 pub mod approvals;
+pub mod archive_queries;
 pub mod audit_entries;
 pub mod batch_findings;
 pub mod batches;

@@ -8,6 +8,7 @@
 //! Everything is appended, nothing is changed. Which catalog knows the tables is a setting ([`Lake::open`]); with the SQL
 //! catalog an append and its entry in the ledger are one Postgres transaction.
 
+pub mod archive;
 mod catalog;
 mod columns;
 mod columns_of_rows;

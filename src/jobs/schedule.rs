@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    archive, curate, gold, lineage, notices, obligations, parking, reconcile, rehearsals, sweep, unopened,
+    archive, curate, explain, gold, lineage, notices, obligations, parking, reconcile, rehearsals, sweep,
+    unopened,
 };
 use crate::privacy::random;
 
@@ -65,6 +66,12 @@ pub const SCHEDULE: &[Scheduled] = &[
         every: Duration::from_secs(600),
         longest: SHORT,
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "locate_records",
+        every: Duration::from_secs(10),
+        longest: SHORT,
+        run: |app| async move { explain::locate_wanted(&app).await }.boxed(),
     },
     Scheduled {
         name: "send_lineage",

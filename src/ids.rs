@@ -82,6 +82,10 @@ uuid_id!(
     QueryId
 );
 uuid_id!(
+    /// A question about many subjects as of a day in the past. Time-ordered (UUIDv7).
+    ArchiveQueryId
+);
+uuid_id!(
     /// A change of what was told of a person.
     RedisclosureId
 );

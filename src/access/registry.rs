@@ -320,8 +320,11 @@ fn check_client(new: &NewClient) -> Result<()> {
     if new.scopes.contains(Scope::BatchesWrite) && new.contributor_id.is_none() {
         return invalid("batches:write needs a contributor to send for");
     }
-    if new.scopes.contains(Scope::ProfilesQuery) == new.purposes.is_empty() {
-        return invalid("profiles:query and purposes go together: name the purposes of the agreement");
+    let asks = new.scopes.contains(Scope::ProfilesQuery) || new.scopes.contains(Scope::ArchiveQuery);
+    if asks == new.purposes.is_empty() {
+        return invalid(
+            "profiles:query, archive:query and purposes go together: name the purposes of the agreement",
+        );
     }
     if new.scopes.contains(Scope::ProfilesExplain) && !new.scopes.contains(Scope::ProfilesQuery) {
         return invalid("profiles:explain goes with profiles:query: an explanation comes with a profile");
@@ -378,6 +381,7 @@ mod tests {
             client("batches:write", false, &[]),
             client("profiles:query", false, &[]),
             client("profiles:explain", false, &[]),
+            client("archive:query", false, &[]),
             client("batches:read", true, &purpose),
             client("profiles:query", false, &["credit application"]),
             NewClient { name: "two\nlines".into(), ..client("admin", false, &[]) },

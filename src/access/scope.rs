@@ -15,13 +15,21 @@ pub enum Scope {
     ProfilesQuery,
     /// Ask with a profile for the records behind it.
     ProfilesExplain,
+    /// Ask for attributes of many subjects as of the past, for the purposes in the client's agreement.
+    ArchiveQuery,
     /// Run the bureau.
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 5] =
-        [Scope::BatchesWrite, Scope::BatchesRead, Scope::ProfilesQuery, Scope::ProfilesExplain, Scope::Admin];
+    pub const ALL: [Scope; 6] = [
+        Scope::BatchesWrite,
+        Scope::BatchesRead,
+        Scope::ProfilesQuery,
+        Scope::ProfilesExplain,
+        Scope::ArchiveQuery,
+        Scope::Admin,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +37,7 @@ impl Scope {
             Scope::BatchesRead => "batches:read",
             Scope::ProfilesQuery => "profiles:query",
             Scope::ProfilesExplain => "profiles:explain",
+            Scope::ArchiveQuery => "archive:query",
             Scope::Admin => "admin",
         }
     }
@@ -43,7 +52,7 @@ impl fmt::Display for Scope {
 /// The word is no scope of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a scope: the scopes are batches:write, batches:read, profiles:query, profiles:explain and admin"
+    "not a scope: the scopes are batches:write, batches:read, profiles:query, profiles:explain, archive:query and admin"
 )]
 pub struct UnknownScope;
 
@@ -122,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_set_reads_back_what_it_prints() {
-        for bits in 0..32u8 {
+        for bits in 0..64u8 {
             let set = ScopeSet(bits);
             assert_eq!(set.to_string().parse::<ScopeSet>(), Ok(set));
         }

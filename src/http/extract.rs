@@ -15,6 +15,7 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use super::pace::TooSlow;
 use super::problem::{FieldProblem, Problem, ProblemKind};
+use crate::error::Error;
 
 /// Largest JSON body, told at `GET /v1/limits`. Uploads have their own limit and are streamed.
 pub const MAX_JSON_BYTES: usize = 1 << 20;
@@ -67,15 +68,36 @@ impl<T: DeserializeOwned + Validate, S: Send + Sync> FromRequest<S> for Json<T> 
         }
         refuse_coding(&request)?;
         let bytes = read_body(request, MAX_JSON_BYTES).await?;
-        let value: T = parse_json(&bytes)?;
-        value.validate().map_err(|errors| {
-            let mut problems = Vec::new();
-            flatten(&errors, "", &mut problems);
-            problems.sort_by(|a, b| a.pointer.cmp(&b.pointer));
-            validation_failed(problems)
-        })?;
-        Ok(Json(value))
+        parse_valid(&bytes).map(Json)
     }
+}
+
+/// A JSON body that may be larger than others, and the SHA-256 of its bytes; it is read on a thread of its own.
+pub async fn read_json<T>(request: Request, limit: usize) -> Result<(T, [u8; 32]), Problem>
+where
+    T: DeserializeOwned + Validate + Send + 'static,
+{
+    if !is_json(&request) {
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType).detail("Send application/json."));
+    }
+    refuse_coding(&request)?;
+    let bytes = read_body(request, limit).await?;
+    let read = tokio::task::spawn_blocking(move || {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+        parse_valid(&bytes).map(|value| (value, std::array::from_fn(|n| digest.as_ref()[n])))
+    });
+    read.await.map_err(|error| Error::Internal(format!("reading a body: {error}")))?
+}
+
+fn parse_valid<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Problem> {
+    let value: T = parse_json(bytes)?;
+    value.validate().map_err(|errors| {
+        let mut problems = Vec::new();
+        flatten(&errors, "", &mut problems);
+        problems.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+        validation_failed(problems)
+    })?;
+    Ok(value)
 }
 
 /// No body at all is no value: `Option<Json<T>>` is for requests that mostly say nothing.

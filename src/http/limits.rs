@@ -4,14 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{examples, extract, headers, layers, pace, page, server};
+use super::{archive_queries, examples, extract, headers, layers, pace, page, server};
 use crate::app::AppState;
+use crate::pipeline::archive;
 
 /// The limits that this server enforces. Sizes are bytes, times are seconds.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct LimitsView {
     batch: BatchLimits,
     request: RequestLimits,
+    archive_query: ArchiveQueryLimits,
     connection: ConnectionLimits,
 }
 
@@ -56,6 +58,15 @@ pub struct RequestLimits {
     max_page_items: u16,
 }
 
+/// Of one archive query.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ArchiveQueryLimits {
+    max_bytes: usize,
+    max_subjects: usize,
+    /// Queries of one client that wait or run.
+    max_open: i64,
+}
+
 /// Of one connection.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ConnectionLimits {
@@ -97,6 +108,11 @@ pub async fn find_limits(State(app): State<AppState>) -> Json<LimitsView> {
             min_body_rate: pace::PACE.min_rate,
             body_rate_grace_seconds: pace::PACE.grace.as_secs(),
             max_page_items: page::Limit::MAX,
+        },
+        archive_query: ArchiveQueryLimits {
+            max_bytes: archive_queries::MAX_ARCHIVE_QUERY_BYTES,
+            max_subjects: archive_queries::MAX_SUBJECTS,
+            max_open: archive::MAX_OPEN,
         },
         connection: ConnectionLimits {
             max_header_seconds: super::connection::HEADER_LIMIT.as_secs(),

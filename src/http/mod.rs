@@ -1,5 +1,6 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
+mod archive_queries;
 mod auth;
 mod batches;
 mod calendar;
@@ -27,6 +28,7 @@ mod pace;
 pub mod page;
 pub mod problem;
 mod profiles;
+mod provenance;
 mod rejects;
 mod rekeys;
 pub mod routes;
@@ -102,6 +104,11 @@ fn routes() -> Routes {
         .scoped(Scope::BatchesRead, routes!(corrections::list_corrections))
         // Risk engines.
         .scoped(Scope::ProfilesQuery, routes!(profiles::query_profile))
+        // A million subjects take longer than other requests, and so does a large file.
+        .scoped_streaming(Scope::ArchiveQuery, routes!(archive_queries::create_archive_query))
+        .scoped(Scope::ArchiveQuery, routes!(archive_queries::find_archive_query))
+        .scoped(Scope::ArchiveQuery, routes!(archive_queries::cancel_archive_query))
+        .scoped_streaming(Scope::ArchiveQuery, routes!(archive_queries::find_archive_result))
         .scoped(Scope::ProfilesQuery, routes!(notices::list_notices))
         .scoped(Scope::ProfilesQuery, routes!(notices::acknowledge_notice))
         // Operators.

@@ -19,10 +19,11 @@ const DESCRIPTION: &str = "eTR+ stands between contributors of credit data and t
 audit entry are committed. Anything else was not acknowledged and is safe to retry with the same Idempotency-Key.\n\n\
 Errors are problem details (RFC 9457); `/problems` explains every code. Money is an integer number of sen.";
 
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 6] = [
     ("access", "Tokens and keys"),
     ("batches", "For contributors: send a batch, follow it, read why a record was rejected"),
     ("profiles", "For risk engines: what a person owes and how they pay"),
+    ("archive", "For risk engines: what profiles of many persons would have said in the past"),
     ("reference", "Rules, contracts and limits, as data"),
     ("operations", "For load balancers and operators"),
 ];
@@ -78,6 +79,9 @@ fn meaning(scope: Scope) -> &'static str {
         Scope::BatchesRead => "Read the batches of the client's contributor",
         Scope::ProfilesQuery => "Ask for profiles, for the purposes in the client's agreement",
         Scope::ProfilesExplain => "Ask with a profile for the records behind it",
+        Scope::ArchiveQuery => {
+            "Ask for attributes of many subjects as of the past, for the purposes in the client's agreement"
+        }
         Scope::Admin => "Run the bureau",
     }
 }

@@ -100,6 +100,7 @@ problem_kinds! {
     Unprocessable "unprocessable" UNPROCESSABLE_ENTITY "The content cannot be processed";
     ValidationFailed "validation-failed" UNPROCESSABLE_ENTITY "One or more fields are wrong";
     IdempotencyKeyReused "idempotency-key-reused" UNPROCESSABLE_ENTITY "The key was used for other content";
+    UnknownSubjects "unknown-subjects" UNPROCESSABLE_ENTITY "Some subjects are not known to the client";
     RateLimited "rate-limited" TOO_MANY_REQUESTS "Too many requests";
     HeadersTooLarge "headers-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "The header fields are too large";
     Internal "internal" INTERNAL_SERVER_ERROR "Internal error";

@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    curate, lineage, notices, obligations, parking, reconcile, rehearsals, sweep, unopened,
+    archive, curate, explain, gold, lineage, notices, obligations, parking, reconcile, rehearsals, sweep,
+    unopened,
 };
 use crate::privacy::random;
 
@@ -67,10 +68,23 @@ pub const SCHEDULE: &[Scheduled] = &[
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
     },
     Scheduled {
+        name: "locate_records",
+        every: Duration::from_secs(10),
+        longest: SHORT,
+        run: |app| async move { explain::locate_wanted(&app).await }.boxed(),
+    },
+    Scheduled {
         name: "send_lineage",
         every: Duration::from_secs(5),
         longest: SHORT,
         run: |app| async move { lineage::send(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "refresh_gold",
+        every: Duration::from_secs(3600),
+        // Every person of the lake; a version that takes longer than an hour is given up.
+        longest: Duration::from_secs(3500),
+        run: |app| async move { gold::refresh_yesterday(&app).await }.boxed(),
     },
     Scheduled {
         name: obligations::OPEN_OBLIGATIONS,
@@ -127,6 +141,18 @@ pub const SCHEDULE: &[Scheduled] = &[
         run: |app| async move { curate::sweep(&app).await }.boxed(),
     },
     Scheduled {
+        name: "answer_archive_queries",
+        every: LANDING,
+        longest: ARCHIVE_LONGEST,
+        run: |app| async move { archive::run(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "remove_archive_results",
+        every: Duration::from_secs(600),
+        longest: SHORT,
+        run: |app| async move { archive::remove_expired(&app).await }.boxed(),
+    },
+    Scheduled {
         name: "reconcile_stores",
         every: Duration::from_secs(600),
         longest: SHORT,
@@ -142,6 +168,8 @@ const SHORT: Duration = Duration::from_secs(240);
 const LANDING: Duration = Duration::from_secs(2);
 /// One batch of the largest size has to land within it.
 const LANDING_LONGEST: Duration = Duration::from_secs(3600);
+/// A million subjects have to be answered within it.
+const ARCHIVE_LONGEST: Duration = Duration::from_secs(4 * 3600);
 
 /// Runs what is due until the token is cancelled; then lets what runs go on to its end. Each run is a task of its
 /// own: a long one keeps no other one waiting.

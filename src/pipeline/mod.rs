@@ -24,6 +24,7 @@
 //! | tx C | everything | nobody needs to |
 
 pub mod accept;
+pub mod archive;
 pub mod corrections;
 pub mod curate;
 pub mod decode;
@@ -50,4 +51,6 @@ pub mod sweep;
 pub mod unopened;
 
 pub mod combiner;
+pub mod explain;
 pub mod footprints;
+pub mod gold;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ids::{BatchId, ContributorId};
+use crate::ids::{ArchiveQueryId, BatchId, ContributorId};
 
 /// Where an object lives in the bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,11 @@ impl StorageKey {
     /// The same of a rehearsal, whatever the attempt: it goes after a while, and must be found then.
     pub fn rehearsed_rejects(batch: BatchId) -> StorageKey {
         StorageKey(format!("rehearsal/refined/{batch}/rejects.zst"))
+    }
+
+    /// The result of one attempt at an archive query.
+    pub fn archive(query: ArchiveQueryId, attempt: uuid::Uuid) -> StorageKey {
+        StorageKey(format!("archive/{query}/{attempt}"))
     }
 
     pub fn as_str(&self) -> &str {

@@ -19,8 +19,10 @@ use etrplus::pipeline::notices;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
+use crate::archive;
 use crate::support::app::{Answer, Caller, Submission, TestApp, patient};
 use crate::support::records::{account, account_with, ndjson, nric};
+use crate::support::shape::Shape;
 
 #[test]
 fn the_checked_in_document_is_the_one_that_the_handlers_make() {
@@ -31,97 +33,6 @@ fn the_checked_in_document_is_the_one_that_the_handlers_make() {
 
 fn document() -> Value {
     serde_json::from_str(&document_text()).unwrap()
-}
-
-/// A schema of the document that values can be compared with.
-#[derive(Clone, Copy)]
-struct Shape<'a> {
-    document: &'a Value,
-    schema: &'a Value,
-}
-
-impl<'a> Shape<'a> {
-    fn at(self, schema: &'a Value) -> Shape<'a> {
-        Shape { schema, ..self }
-    }
-
-    /// What is wrong with a value, with the place; empty when it has the shape.
-    fn faults(self, value: &Value, place: &str) -> Vec<String> {
-        if let Some(reference) = self.schema["$ref"].as_str() {
-            let target =
-                self.document.pointer(&reference[1..]).unwrap_or_else(|| panic!("{reference} leads nowhere"));
-            return self.at(target).faults(value, place);
-        }
-        for choice in ["oneOf", "anyOf"] {
-            if let Some(choices) = self.schema[choice].as_array() {
-                let tried: Vec<_> =
-                    choices.iter().map(|choice| self.at(choice).faults(value, place)).collect();
-                let fits = tried.iter().filter(|faults| faults.is_empty()).count();
-                return if fits > 0 { Vec::new() } else { tried.concat() };
-            }
-        }
-        let mut faults = Vec::new();
-        if let Some(parts) = self.schema["allOf"].as_array() {
-            faults.extend(parts.iter().flat_map(|part| self.at(part).faults(value, place)));
-        }
-        if let Some(words) = self.schema["enum"].as_array().filter(|words| !words.contains(value)) {
-            faults.push(format!("{place} is {value}, none of {words:?}"));
-        }
-        if !self.type_fits(value) {
-            faults.push(format!("{place} is {value}, no {}", self.schema["type"]));
-        }
-        match value {
-            Value::Object(members) => faults.extend(self.members_faults(members, place)),
-            Value::Array(items) if self.schema["items"].is_object() => {
-                let of_item =
-                    |(n, item)| self.at(&self.schema["items"]).faults(item, &format!("{place}/{n}"));
-                faults.extend(items.iter().enumerate().flat_map(of_item));
-            }
-            _ => {}
-        }
-        faults
-    }
-
-    fn type_fits(self, value: &Value) -> bool {
-        let is = |name: &str| match name {
-            "object" => value.is_object(),
-            "array" => value.is_array(),
-            "string" => value.is_string(),
-            "integer" => value.is_i64() || value.is_u64(),
-            "number" => value.is_number(),
-            "boolean" => value.is_boolean(),
-            "null" => value.is_null(),
-            other => panic!("the document has the type {other}"),
-        };
-        match &self.schema["type"] {
-            Value::String(name) => is(name),
-            Value::Array(names) => names.iter().any(|name| is(name.as_str().unwrap())),
-            _ => true,
-        }
-    }
-
-    fn members_faults(self, members: &serde_json::Map<String, Value>, place: &str) -> Vec<String> {
-        let required =
-            self.schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
-        let missing = required
-            .filter(|name| !members.contains_key(*name))
-            .map(|name| format!("{place}/{name} is missing"));
-        let mut faults: Vec<String> = missing.collect();
-        let known = &self.schema["properties"];
-        for (name, value) in members {
-            let place = format!("{place}/{name}");
-            match (&known[name], &self.schema["additionalProperties"]) {
-                (Value::Null, Value::Object(_)) => {
-                    faults.extend(self.at(&self.schema["additionalProperties"]).faults(value, &place));
-                }
-                // An object of any members is documented without properties.
-                (Value::Null, _) if known.is_object() => faults.push(format!("{place} is not documented")),
-                (Value::Null, _) => {}
-                (schema, _) => faults.extend(self.at(schema).faults(value, &place)),
-            }
-        }
-        faults
-    }
 }
 
 /// One request that the document shows, and what it promises as the answer.
@@ -291,6 +202,8 @@ struct Stage {
     review: String,
     notice: String,
     corrections: BTreeMap<&'static str, String>,
+    /// What archive queries are about or which one it is, by operation.
+    archive: BTreeMap<&'static str, String>,
     overrides: BTreeMap<&'static str, String>,
     constants: BTreeMap<&'static str, String>,
 }
@@ -364,8 +277,20 @@ impl Stage {
         contract_versions(&eyes).await;
         let review = review(&eyes, &caller).await;
         let corrections = corrections(&eyes, contributor.contributor_id).await;
-        let notice = notice(&eyes, &caller).await;
-        Stage { eyes, caller, published, held, obligation, review, notice, corrections, overrides, constants }
+        let (notice, archive) = (notice(&eyes, &caller).await, archive::shown(&eyes, &caller).await);
+        Stage {
+            eyes,
+            caller,
+            published,
+            held,
+            obligation,
+            review,
+            notice,
+            corrections,
+            archive,
+            overrides,
+            constants,
+        }
     }
 
     /// What an operation is shown with: its path with things that are there.
@@ -378,6 +303,9 @@ impl Stage {
         path = path.replace("01936f80-4b1c-7a52-8d3e-6f7a8b9c0d1e", &self.notice);
         if let Some(id) = self.corrections.get(operation) {
             path = path.replace("01936f70-9a4e-7d21-b5c8-1e2f3a4b5c6d", id);
+        }
+        if let Some(id) = self.archive.get(operation) {
+            path = path.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b71", id);
         }
         path = path.replace("/contributors/acme/", "/contributors/documented/");
         if let Some(id) = self.overrides.get(operation) {
@@ -459,7 +387,10 @@ impl Stage {
             (None, "issue_token") => request = request.header("authorization", format!("Basic {basic}")),
             (None, _) => {}
         }
-        self.eyes.anybody(request.body(Body::from(example.body_bytes())).unwrap()).await
+        let body = String::from_utf8(example.body_bytes()).unwrap();
+        let body =
+            body.replace("01936f5e-7c1a-7c3e-9b1e-2f6d0c1a4b62", &self.archive["create_archive_query"]);
+        self.eyes.anybody(request.body(Body::from(body)).unwrap()).await
     }
 }
 
@@ -510,7 +441,7 @@ fn assert_as_promised(document: &Value, example: &Example, answer: &Answer) {
         "application/x-ndjson" => {
             answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         }
-        "text/html" => vec![json!(answer.text())],
+        "text/html" | "text/csv" => vec![json!(answer.text())],
         _ => vec![answer.json()],
     };
     assert!(!values.is_empty(), "{name}: an empty answer proves nothing");

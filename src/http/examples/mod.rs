@@ -1,6 +1,7 @@
 //! What requests and answers look like, for the OpenAPI document. A test sends every request of them and compares
 //! every answer with its documented shape. The person is made up.
 
+pub mod archive;
 pub mod contracts;
 pub mod corrections;
 pub mod lineage;
@@ -486,6 +487,7 @@ pub fn limits() -> Value {
             "max_body_stall_seconds": 60, "min_body_rate": 1024, "body_rate_grace_seconds": 30,
             "max_page_items": 200,
         },
+        "archive_query": { "max_bytes": 50_331_648, "max_subjects": 1_000_000, "max_open": 10 },
         "connection": {
             "max_header_seconds": 10, "max_idle_seconds": 60, "max_write_stall_seconds": 30,
             "max_http2_streams": 100, "max_connections": 10_000,

@@ -3,8 +3,8 @@
 //!
 //! What is compared: the counts of every batch with the journal, the quarantine and the audit trail (`db::reconcile`); the
 //! accounts that are served with what the journal adds up to (`db::reconcile_accounts`); the bytes in `bronze/` with their
-//! receipt, the reject files with the quarantine, and what the bytes say with what the journal holds ([`bytes`]); the rows of
-//! the lake with the journals ([`lake`]).
+//! receipt, the reject files with the quarantine, and what the bytes say with what the journal holds (`bytes`); the rows of
+//! the lake with the journals (`lake`).
 
 mod bytes;
 mod lake;

@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod python;
 pub mod records;
 pub mod seaweedfs;
+pub mod shape;
 pub mod wire;
 
 /// A migrated database of the caller's own, in system scope.

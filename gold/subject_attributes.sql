@@ -422,3 +422,4 @@ left join payments_due p on p.subject_id = n.subject_id
 left join bnpl_peaks b on b.subject_id = n.subject_id
 left join calendar_months c on c.subject_id = n.subject_id
 left join same_day_opens d on d.subject_id = n.subject_id
+order by n.subject_id

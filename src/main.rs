@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use etrplus::commands::{
-    client, contributor, dev, healthcheck, migrate, openapi, rebuild, reconcile, serve, signing_key, work,
+    client, contributor, dev, gold, healthcheck, migrate, openapi, rebuild, reconcile, serve, signing_key,
+    work,
 };
 use etrplus::config::Config;
 use etrplus::telemetry;
@@ -35,6 +36,7 @@ enum Command {
     Client(client::ClientArgs),
     Contributor(contributor::ContributorArgs),
     SigningKey(signing_key::SigningKeyArgs),
+    Gold(gold::GoldArgs),
     Reconcile(reconcile::ReconcileArgs),
     Rebuild(rebuild::RebuildArgs),
 }
@@ -89,6 +91,7 @@ async fn run_configured(command: Command) -> Result<ExitCode> {
         Command::Migrate => migrate::run(config.database_url(), &mut stdout()).await.map(|_| ())?,
         Command::Client(args) => client::run(args, &config, &mut stdout()).await?,
         Command::Contributor(args) => contributor::run(args, &config, &mut stdout()).await?,
+        Command::Gold(args) => gold::run(args, config, &mut stdout()).await?,
         Command::SigningKey(args) => signing_key::run(args, &config, &mut stdout()).await?,
         Command::Reconcile(args) => {
             let same = reconcile::run(args, config, &mut stdout(), &mut reconcile::progress()).await?;

@@ -8,6 +8,7 @@
 #![expect(clippy::float_arithmetic, reason = "rates and ratios; no money here")]
 
 mod decoded;
+mod gold;
 mod hand;
 mod history;
 mod landing;
@@ -27,7 +28,7 @@ mod rules;
 mod start;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -68,6 +69,9 @@ struct Args {
     /// Serve the embedded S3 from this directory until standard input ends.
     #[arg(long, hide = true, value_name = "DIR")]
     serve_objects: Option<PathBuf>,
+    /// Compute gold over the files of this directory, and tell what it took.
+    #[arg(long, hide = true, value_name = "DIR")]
+    compute_gold: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -88,6 +92,8 @@ enum Part {
     Lookups,
     /// Memory while a large body streams in, and while batches of up to 10 million rows (--full) are judged.
     Memory,
+    /// The gold tables over 10 million snapshots, beside DuckDB running the same statements over the same files.
+    Gold,
     /// The serving store from the lake alone: a million accounts of six months.
     Rebuild,
     /// From spawn to ready.
@@ -122,6 +128,9 @@ fn main() -> ExitCode {
         let stop = stop_signal().context("cannot listen for signals")?;
         match &args.serve_objects {
             Some(root) => objects::serve_embedded(root).await,
+            None if args.compute_gold.is_some() => {
+                gold::compute(args.compute_gold.as_deref().unwrap_or(Path::new("."))).await
+            }
             // Interrupted, everything that was started is dropped, and with it ended.
             None => tokio::select! {
                 done = run(&args) => done,
@@ -160,6 +169,7 @@ async fn run(args: &Args) -> Result<()> {
             Part::Landing => landing::run(&mut world, scale).await,
             Part::Lookups => lookups::run(&mut world, scale).await,
             Part::Memory => memory::run(&mut world, scale).await,
+            Part::Gold => gold::run(&world.path("gold"), scale).await,
             Part::Rebuild => rebuild::run(&mut world, scale).await,
             Part::Start => start::run(&mut world, scale).await,
         }

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod contributor;
 pub mod dev;
+pub mod gold;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;

@@ -42,6 +42,11 @@ pub async fn require_scope(
     Ok(next.run(request).await)
 }
 
+/// Refuses unless the caller also has a scope that a part of a route asks for.
+pub fn require_also(principal: &Principal, scope: Scope) -> Result<(), Problem> {
+    principal.require(scope).map_err(|error| lacking(scope, error))
+}
+
 /// The one bearer token of a request (RFC 6750 section 2.1; the other ways of that standard are not offered).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();

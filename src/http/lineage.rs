@@ -14,7 +14,7 @@ use super::extract::Path;
 use super::problem::Problem;
 use crate::app::AppState;
 use crate::db::batches::{self, Batch};
-use crate::db::{Connection, lineage, overrides};
+use crate::db::{Connection, lineage, lineage_lake, overrides};
 use crate::error::{Error, Result as AppResult};
 use crate::ids::BatchId;
 use crate::lineage::graph::{Edge, Graph, NodeId, Side, Written};
@@ -35,7 +35,8 @@ pub struct NodeView {
     /// `kind:name`; edges refer to it.
     pub id: String,
     /// client, bronze_object, contract, rules, override, constant, batch, verdict, reject_file, quarantine, journal,
-    /// serving_store, parked_events, correction, recall, shadow, identity_review, …; more kinds may come.
+    /// serving_store, parked_events, lake_entry, lake_commit, data_file, lake_table, correction, recall, shadow,
+    /// identity_review, …; more kinds may come.
     pub kind: String,
     pub name: String,
     pub side: Side,
@@ -81,7 +82,7 @@ impl LineageView {
     }
 
     /// Reads what the connection may see: operators everything, a contributor its own.
-    async fn load(connection: &mut Connection, batch: &Batch) -> AppResult<LineageView> {
+    async fn load(app: &AppState, connection: &mut Connection, batch: &Batch) -> AppResult<LineageView> {
         let rows = lineage::around(&mut *connection, batch.id).await?;
         let written: Vec<Written> = rows.into_iter().map(written).collect();
         let mut graph = Graph::of(batch.id, &batch.object_key, &written);
@@ -89,6 +90,7 @@ impl LineageView {
         tell_of_terms(connection, batch, &mut graph).await?;
         tell_of_neighbours(connection, batch, &mut graph).await?;
         tell_of_cases(connection, batch, &mut graph).await?;
+        tell_of_lake(app, connection, batch, &mut graph).await?;
         Ok(LineageView::new(batch.id, &graph))
     }
 }
@@ -184,6 +186,60 @@ async fn tell_of_cases(connection: &mut Connection, batch: &Batch, graph: &mut G
     Ok(())
 }
 
+/// Most files of one append that are named; the rest are counted.
+const MAX_FILES: usize = 200;
+
+/// What of the batch was entered for the lake, the appends that took it, and the files and snapshots that these made.
+async fn tell_of_lake(
+    app: &AppState,
+    connection: &mut Connection,
+    batch: &Batch,
+    graph: &mut Graph,
+) -> AppResult<()> {
+    let entries = lineage_lake::entries(&mut *connection, batch.id).await?;
+    let mut commits: Vec<uuid::Uuid> = entries.iter().filter_map(|entry| entry.commit_id).collect();
+    commits.sort_unstable();
+    commits.dedup();
+    for entry in &entries {
+        let node = NodeId::new("lake_entry", &entry.entry_no.to_string());
+        let from = match entry.table_name.split_once('.') {
+            Some(("silver", "batches")) | None => graph.batch(),
+            Some(("silver", journal)) => NodeId::new("journal", journal),
+            Some(_) => NodeId::new("quarantine", "rejected_records"),
+        };
+        graph.connect(&from, &node, Some(entry.known_from));
+        if let Some(commit) = entry.commit_id {
+            graph.connect(&node, &NodeId::new("lake_commit", &commit.to_string()), None);
+        }
+        graph.tell(
+            &node,
+            json!({
+                "table": entry.table_name, "publication_no": entry.publication_no, "rows": entry.rows,
+                "state": entry.state, "waits": entry.commit_id.is_none(),
+            }),
+        );
+    }
+    // The ledger is the system's: which appends are told here is said by the entries that this connection sees.
+    for commit in lineage_lake::commits(&app.db.system, &commits).await? {
+        let node = NodeId::new("lake_commit", &commit.commit_id.to_string());
+        let paths = commit.file_paths.unwrap_or_default();
+        graph.tell(
+            &node,
+            json!({
+                "state": commit.state, "snapshot_id": commit.snapshot_id.map(|id| id.to_string()), "rows": commit.rows,
+                "bytes": commit.bytes, "files": paths.len(), "landed_at": commit.landed_at,
+            }),
+        );
+        if commit.landed_at.is_some() {
+            graph.connect(&node, &NodeId::new("lake_table", &commit.table_name), commit.landed_at);
+            for path in paths.iter().take(MAX_FILES) {
+                graph.connect(&node, &NodeId::new("data_file", path), commit.landed_at);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Read what a batch came of and what came of it.
 ///
 /// Upstream: its bytes with their digest, who sent them, contract, rules, agreements and constants, cases that changed its
@@ -203,7 +259,7 @@ pub async fn find_lineage(
     let contributor = own_contributor(&principal)?;
     let mut tx = app.db.as_contributor(contributor).await?;
     let batch = batches::find(&mut *tx, contributor, id).await?.ok_or(Error::NotFound)?;
-    let view = LineageView::load(&mut tx, &batch).await?;
+    let view = LineageView::load(&app, &mut tx, &batch).await?;
     tx.commit().await?;
     Ok(Json(view))
 }
@@ -222,7 +278,7 @@ pub async fn find_any_lineage(
 ) -> Result<Json<LineageView>, Problem> {
     let mut tx = app.db.system.begin().await?;
     let batch = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
-    let view = LineageView::load(&mut tx, &batch).await?;
+    let view = LineageView::load(&app, &mut tx, &batch).await?;
     tx.commit().await?;
     Ok(Json(view))
 }

@@ -28,6 +28,7 @@ mod pace;
 pub mod page;
 pub mod problem;
 mod profiles;
+mod provenance;
 mod rejects;
 mod rekeys;
 pub mod routes;

@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::auth::Authorized;
+use super::auth::{self, Authorized};
 use super::dates;
 use super::examples;
-use super::extract::Json;
+use super::extract::{Json, Query};
 use super::problem::Problem;
-use crate::access::Principal;
+use super::provenance::{ExplainQuery, ProvenanceView};
+use crate::access::{Principal, Scope};
 use crate::app::AppState;
 use crate::domain::contract::{AccountStatus, IdType, PortfolioType, ProductType};
 use crate::domain::dates::business_date;
@@ -32,6 +33,7 @@ use crate::domain::profile::{
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
 use crate::ids::QueryId;
+use crate::pipeline::explain;
 use crate::pipeline::footprints::{Answer, Question};
 use crate::privacy::{Keyring, random};
 
@@ -240,6 +242,9 @@ pub struct ProfileView {
     pub coverage: CoverageView,
     /// The reference of the consent that the answer was given under.
     pub consent_ref: String,
+    /// What is behind the answer, when `explain=provenance` asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<ProvenanceView>,
 }
 
 /// Keeps the order of the catalogue, which groups attributes by family.
@@ -268,6 +273,7 @@ impl ProfileView {
             freshness: profile.freshness.into(),
             coverage: CoverageView { contributors_reporting: profile.contributors_reporting },
             consent_ref,
+            provenance: None,
         }
     }
 }
@@ -303,29 +309,42 @@ impl From<Freshness> for FreshnessView {
 /// Tells what is known about one subject at a date: attributes with units and reasons for absence, accounts
 /// with 24 months each, and how fresh it all is. Whether somebody is known is an answer, not an error: see
 /// `hit_status`. The question is recorded before the answer leaves, and the person may see it.
+///
+/// With `explain=provenance` the answer also tells the records behind each attribute, down to batch, record number and byte
+/// range, for clients with the scope `profiles:explain`; who sent them is not told.
 #[utoipa::path(
     post, path = "/v1/profiles/query", tag = "profiles",
+    params(ExplainQuery),
     request_body(content = ProfileQuery, example = json!(examples::question())),
     responses(
         (status = 200, description = "What is known, also when that is nothing", body = ProfileView),
         (status = 400, description = "`invalid-identifier`, `invalid-purpose`, `consent-missing` or `invalid-as-of`"),
-        (status = 403, description = "`purpose-not-allowed` or `consent-required`"),
+        (status = 403, description = "`purpose-not-allowed`, `consent-required`, or `missing-scope` for an explanation"),
     )
 )]
 pub async fn query_profile(
     State(app): State<AppState>,
     Authorized(principal): Authorized,
+    Query(wish): Query<ExplainQuery>,
     Json(query): Json<ProfileQuery>,
 ) -> Result<axum::Json<ProfileView>, Problem> {
+    if wish.explain.is_some() {
+        auth::require_also(&principal, Scope::ProfilesExplain)?;
+    }
     let now = app.clock.now();
     let allowed = allow(query, &principal, now)?;
     let question = allowed.into_question(QueryId(random::uuid_v7(now)), &principal, &app.keys);
 
     let (query_id, client_reference) = (question.query_id, question.client_reference.clone());
     let consent_ref = question.consent.reference.clone();
-    let answer = app.lookups.ask(question).await?;
-
-    Ok(axum::Json(ProfileView::new(query_id, client_reference, consent_ref, answer)))
+    if wish.explain.is_none() {
+        let answer = app.lookups.ask(question).await?;
+        return Ok(axum::Json(ProfileView::new(query_id, client_reference, consent_ref, answer)));
+    }
+    let (answer, behind) = explain::explain(&app, question).await?;
+    let provenance = Some(ProvenanceView::new(&behind));
+    let view = ProfileView::new(query_id, client_reference, consent_ref, answer);
+    Ok(axum::Json(ProfileView { provenance, ..view }))
 }
 
 #[cfg(test)]
@@ -335,7 +354,7 @@ mod tests {
     use serde_json::{Value as Document, json};
 
     use super::*;
-    use crate::access::{Scope, ScopeSet};
+    use crate::access::ScopeSet;
     use crate::domain::profile::attributes;
     use crate::ids::ClientId;
 

@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::db::schedules;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    archive, curate, lineage, notices, obligations, parking, reconcile, rehearsals, sweep, unopened,
+    archive, curate, explain, gold, lineage, notices, obligations, parking, reconcile, rehearsals, sweep,
+    unopened,
 };
 use crate::privacy::random;
 
@@ -67,10 +68,23 @@ pub const SCHEDULE: &[Scheduled] = &[
         run: |app| async move { rehearsals::remove_expired(&app).await }.boxed(),
     },
     Scheduled {
+        name: "locate_records",
+        every: Duration::from_secs(10),
+        longest: SHORT,
+        run: |app| async move { explain::locate_wanted(&app).await }.boxed(),
+    },
+    Scheduled {
         name: "send_lineage",
         every: Duration::from_secs(5),
         longest: SHORT,
         run: |app| async move { lineage::send(&app).await }.boxed(),
+    },
+    Scheduled {
+        name: "refresh_gold",
+        every: Duration::from_secs(3600),
+        // Every person of the lake; a version that takes longer than an hour is given up.
+        longest: Duration::from_secs(3500),
+        run: |app| async move { gold::refresh_yesterday(&app).await }.boxed(),
     },
     Scheduled {
         name: obligations::OPEN_OBLIGATIONS,

@@ -73,7 +73,7 @@ impl Archive {
         withheld: &Withheld,
     ) -> Result<Archive> {
         let engine = Engine::new(BUDGET)?;
-        engine.reach(s3)?;
+        engine.reach(&s3.bucket, s3)?;
         let session = engine.session().await?;
         let mut snapshots = BTreeMap::new();
         for (spec, also) in [
@@ -110,6 +110,7 @@ impl Archive {
             self.session.register_members(name, all, "portion", "subject_id").await?;
         }
         let told = gold::attributes(&self.session).await?;
+        gold::forget_persons(&self.session)?;
         self.file.encode(&in_order(subjects, &told, self.as_of)?)
     }
 

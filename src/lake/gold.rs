@@ -43,6 +43,10 @@ pub const PERSONS: &[Step] = steps![
     "subject_attributes",
 ];
 
+/// What portfolios are added up from, and then what they add up to, each over the persons that were asked of.
+pub const PORTFOLIOS: &[Step] =
+    steps!["portfolio_accounts", "portfolio_monthly", "portfolio_rolls", "portfolio_vintages"];
+
 /// The silver tables, and the two of Postgres, that the statements name.
 pub const TABLES: &[&str] = &[
     "account_snapshots",
@@ -52,6 +56,13 @@ pub const TABLES: &[&str] = &[
     "serving_restrictions",
     "delistings",
 ];
+
+/// The tables of which a part is enough to ask of some persons.
+const DIVIDED: [&str; 2] = ["account_snapshots", "applications"];
+/// Snapshot rows that are asked of at once: about 300 MB in memory.
+const RANGE_ROWS: u64 = 500_000;
+/// What is divided among ranges: the first four digits of an id.
+const PREFIXES: u64 = 1 << 16;
 
 /// All days that a contract takes, and some more.
 const CALENDAR: (i32, i32) = (1900, 2200);
@@ -80,7 +91,40 @@ pub async fn prepare(session: &Session, moment: Moment) -> Result<()> {
     Ok(())
 }
 
-/// The attributes of the persons whose rows `account_snapshots` has.
+/// From here on the persons are asked of in [`ranges`].
+///
+/// # Errors
+/// When a table is missing.
+pub fn divide(session: &Session) -> Result<()> {
+    for name in DIVIDED {
+        session.rename(name, &format!("all_{name}"))?;
+    }
+    Ok(())
+}
+
+/// Persons by their ids: from one on, and before another one.
+pub type Range = (String, Option<String>);
+
+/// Ranges of ids that hold about as many rows as fit: ids are random.
+pub fn ranges(rows: u64) -> Vec<Range> {
+    let count = rows.div_ceil(RANGE_ROWS).clamp(1, PREFIXES);
+    let bound = |n: u64| format!("{:04x}", n * PREFIXES / count);
+    (0..count).map(|n| (bound(n), (n + 1 < count).then(|| bound(n + 1)))).collect()
+}
+
+/// Leaves the rows of a range in the tables.
+///
+/// # Errors
+/// When a table is missing.
+pub async fn narrow(session: &Session, (from, before): &Range) -> Result<()> {
+    for name in DIVIDED {
+        let bounds = (Some(from.as_str()), before.as_deref());
+        session.register_range(name, &format!("all_{name}"), "subject_id", bounds).await?;
+    }
+    Ok(())
+}
+
+/// The attributes of the persons whose rows `account_snapshots` and `applications` have.
 ///
 /// # Errors
 /// When a statement fails.
@@ -89,12 +133,30 @@ pub async fn attributes(session: &Session) -> Result<Vec<RecordBatch>> {
     for step in steps {
         session.keep(step.name, step.statement).await?;
     }
-    let rows = session.rows(last.name, last.statement).await;
-    // Make room for the next persons.
+    session.rows(last.name, last.statement).await
+}
+
+/// The rows of the portfolio tables as far as the accounts of these persons make them: by month, by roll, by vintage. After
+/// [`attributes`], which leaves what they are computed from.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn portfolios(session: &Session) -> Result<Vec<Vec<RecordBatch>>> {
+    let Some((accounts, steps)) = PORTFOLIOS.split_first() else { return Ok(Vec::new()) };
+    session.keep(accounts.name, accounts.statement).await?;
+    let mut tables = Vec::with_capacity(steps.len());
     for step in steps {
-        session.forget(step.name)?;
+        tables.push(session.rows(step.name, step.statement).await?);
     }
-    rows
+    Ok(tables)
+}
+
+/// Makes room for other persons.
+///
+/// # Errors
+/// None that is known of.
+pub fn forget_persons(session: &Session) -> Result<()> {
+    PERSONS.iter().chain(PORTFOLIOS).try_for_each(|step| session.forget(step.name))
 }
 
 /// The table of one row that all statements take their parameters from.
@@ -108,7 +170,7 @@ pub fn params(moment: Moment) -> Result<(SchemaRef, RecordBatch)> {
     ]));
     let row = RecordBatch::try_new(
         Arc::clone(&schema),
-        vec![Arc::new(Date32Array::from(vec![days_since_1970(moment.as_of)])), instants([moment.known_at])],
+        vec![dates([moment.as_of]), instants([Some(moment.known_at)])],
     );
     Ok((schema, row.map_err(|error| mismatch("params", &error))?))
 }
@@ -138,15 +200,15 @@ pub fn calendar() -> Result<(SchemaRef, RecordBatch)> {
     let rows = RecordBatch::try_new(
         Arc::clone(&schema),
         vec![
-            Arc::new(Date32Array::from_iter_values(days.iter().map(|day| days_since_1970(*day)))),
+            dates(days.iter().copied()),
             numbers(|day| i64::from(days_since_1970(*day))),
             numbers(|day| i64::from(month_number(*day))),
             numbers(|day| i64::from(day.day())),
             Arc::new(BooleanArray::from_iter(
                 days.iter().map(|day| Some(day.succ_opt().is_none_or(|next| next.day() == 1))),
             )),
-            instants(days.iter().map(|day| start_of(*day))),
-            instants(days.iter().map(|day| start_of(*day) + TimeDelta::days(1))),
+            instants(days.iter().map(|day| Some(start_of(*day)))),
+            instants(days.iter().map(|day| Some(start_of(*day) + TimeDelta::days(1)))),
         ],
     );
     Ok((schema, rows.map_err(|error| mismatch("calendar", &error))?))
@@ -156,9 +218,13 @@ fn instant_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn instants(of: impl IntoIterator<Item = DateTime<Utc>>) -> ArrayRef {
-    let micros = of.into_iter().map(|instant| instant.timestamp_micros());
-    Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+pub(super) fn instants(of: impl IntoIterator<Item = Option<DateTime<Utc>>>) -> ArrayRef {
+    let micros = of.into_iter().map(|instant| instant.as_ref().map(DateTime::timestamp_micros));
+    Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
+}
+
+pub(super) fn dates(of: impl IntoIterator<Item = NaiveDate>) -> ArrayRef {
+    Arc::new(Date32Array::from_iter_values(of.into_iter().map(days_since_1970)))
 }
 
 fn days_since_1970(day: NaiveDate) -> i32 {
@@ -167,4 +233,27 @@ fn days_since_1970(day: NaiveDate) -> i32 {
 
 fn mismatch(table: &str, error: &arrow::error::ArrowError) -> Error {
     Error::Internal(format!("gold: {table}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_all_ids_and_do_not_overlap() {
+        assert_eq!(ranges(0), [("0000".to_owned(), None)]);
+        let many = ranges(RANGE_ROWS * 3);
+        assert_eq!(many.len(), 3);
+        assert!(many.windows(2).all(|pair| pair[0].1.as_ref() == Some(&pair[1].0)));
+        assert_eq!((many[0].0.as_str(), many[2].1.as_ref()), ("0000", None));
+    }
+
+    #[test]
+    fn the_calendar_has_every_day_once_and_knows_where_months_end() {
+        let (_, days) = calendar().unwrap();
+        assert_eq!(days.num_rows(), 109_573);
+        let last = days.column_by_name("last_of_month").unwrap();
+        let ends = last.as_any().downcast_ref::<BooleanArray>().unwrap().true_count();
+        assert_eq!(ends, 300 * 12);
+    }
 }

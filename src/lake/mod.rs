@@ -16,6 +16,8 @@ mod commit;
 mod fingerprint;
 mod glue;
 pub mod gold;
+pub mod gold_refresh;
+pub mod gold_tables;
 mod maintain;
 pub mod query;
 mod read;
@@ -46,6 +48,7 @@ pub use catalog::SqlCatalog;
 pub use columns_of_rows::{SnapshotRows, SnapshotWriter};
 pub use commit::Landing;
 pub use fingerprint::{BatchState, Contents, Group, Keys, contents_of};
+use query::{Budget, Engine};
 pub use remake::remade;
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;
@@ -60,7 +63,14 @@ pub struct Lake {
     pub(super) pool: PgPool,
     pub(super) clock: Clock,
     pub(super) config: LakeConfig,
+    /// Answers questions to what the tables have.
+    pub(super) engine: Engine,
 }
+
+/// Memory of all questions of a process.
+const QUERY_MEMORY_BYTES: usize = 512 << 20;
+/// Questions at once: one of the schedule, one of somebody who waits for it.
+const QUESTIONS: usize = 2;
 
 impl Lake {
     /// The lake as it is set up; `None` when it is switched off. Nothing is asked of anybody before the first use.
@@ -86,8 +96,24 @@ impl Lake {
             }
             LakeCatalog::Rest => (rest::open(config, storage_properties(config, s3)).await?, None),
         };
-        Ok(Some(Lake { catalog, sql, pool: pool.clone(), clock: clock.clone(), config: config.clone() }))
+        let engine = engine(config, s3)?;
+        Ok(Some(Lake {
+            catalog,
+            sql,
+            pool: pool.clone(),
+            clock: clock.clone(),
+            config: config.clone(),
+            engine,
+        }))
     }
+}
+
+fn engine(config: &LakeConfig, s3: &S3Config) -> Result<Engine> {
+    let partitions = std::thread::available_parallelism().map_or(1, usize::from);
+    let engine = Engine::new(Budget { memory_bytes: QUERY_MEMORY_BYTES, partitions, questions: QUESTIONS })?;
+    let bucket = config.warehouse.strip_prefix("s3://").and_then(|rest| rest.split('/').next());
+    engine.reach(bucket.unwrap_or(&s3.bucket), s3)?;
+    Ok(engine)
 }
 
 /// How files are read and written.

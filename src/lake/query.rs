@@ -68,9 +68,9 @@ impl Engine {
     ///
     /// # Errors
     /// When the settings make no store.
-    pub fn reach(&self, s3: &S3Config) -> Result<()> {
+    pub fn reach(&self, bucket: &str, s3: &S3Config) -> Result<()> {
         let mut store = AmazonS3Builder::new()
-            .with_bucket_name(&s3.bucket)
+            .with_bucket_name(bucket)
             .with_region(&s3.region)
             .with_access_key_id(&s3.access_key_id)
             .with_secret_access_key(s3.secret_access_key.expose_secret());
@@ -79,7 +79,7 @@ impl Engine {
             store = store.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }
         let store = store.build().map_err(|error| Error::Store(error.to_string()))?;
-        let url = store_url(&format!("s3://{}/", s3.bucket))?;
+        let url = store_url(&format!("s3://{bucket}/"))?;
         self.runtime.register_object_store(url.as_ref(), Arc::new(store));
         Ok(())
     }
@@ -173,6 +173,15 @@ impl Session {
         let kind = datafusion::logical_expr::JoinType::RightSemi;
         let rows = members.join(rows, kind, &[column], &[column], None);
         self.register(name, rows.map_err(|error| trouble(of, &error))?.into_view())
+    }
+
+    /// Gives a table another name.
+    ///
+    /// # Errors
+    /// When there is no such table.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let table = self.context.deregister_table(from).map_err(|error| trouble(from, &error))?;
+        self.register(to, table.ok_or_else(|| Error::Internal(format!("query: no table {from}")))?)
     }
 
     /// Runs a statement and gives its rows a name, so that later statements read them without computing them again.

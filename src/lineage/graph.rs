@@ -101,6 +101,8 @@ impl Graph {
     }
 
     /// Draws a line, once.
+    ///
+    /// A batch has dozens of lines, so that looking through them all is nothing.
     pub fn connect(&mut self, from: &NodeId, to: &NodeId, at: Option<DateTime<Utc>>) {
         self.nodes.entry(from.clone()).or_default();
         self.nodes.entry(to.clone()).or_default();

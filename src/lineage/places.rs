@@ -14,6 +14,9 @@ pub struct Places {
     /// `host:port` of Postgres.
     pub database_host: String,
     pub database: String,
+    /// Where the tables of the lake are made, and the name of their catalog.
+    pub warehouse: String,
+    pub catalog: String,
 }
 
 impl Places {
@@ -34,6 +37,20 @@ impl Places {
             namespace: format!("postgres://{}", self.database_host),
             name: format!("{}.public.{name}", self.database),
         }
+    }
+
+    /// A table of the lake: where its files are, and its name in the catalog.
+    pub fn lake_table(&self, full_name: &str) -> (DatasetName, DatasetName) {
+        let known_as = DatasetName { namespace: self.catalog.clone(), name: full_name.to_owned() };
+        let place =
+            self.warehouse.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")));
+        let Some((bucket, prefix)) = place else {
+            // A REST catalog keeps the place to itself.
+            return (DatasetName { namespace: self.warehouse.clone(), ..known_as.clone() }, known_as);
+        };
+        let path = full_name.replace('.', "/");
+        let name = if prefix.is_empty() { path } else { format!("{prefix}/{path}") };
+        (DatasetName { namespace: format!("s3://{bucket}"), name }, known_as)
     }
 
     fn in_bucket(&self, name: String) -> DatasetName {

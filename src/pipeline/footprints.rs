@@ -104,16 +104,16 @@ pub async fn answer_all(pool: &PgPool, clock: &Clock, questions: Vec<Question>) 
 }
 
 /// The first instant whose applications any of the questions looks at.
-fn applied_since(questions: &[Question], now: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn applied_since(questions: &[Question], now: DateTime<Utc>) -> DateTime<Utc> {
     let earliest = questions.iter().map(|question| question.as_of).min();
     let first = earliest.and_then(|day| day.checked_sub_days(Days::new(APPLICATION_DAYS as u64 - 1)));
     first.map_or(now, dates::start_of)
 }
 
-type Prepared = Result<(Answer, Footprint)>;
+pub(super) type Prepared = Result<(Answer, Footprint)>;
 
 /// The answer to one question, and the footprint that must be durable before it may leave.
-fn prepare(
+pub(super) fn prepare(
     question: Question,
     found: &Found,
     known_at: DateTime<Utc>,

@@ -6,19 +6,23 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use secrecy::ExposeSecret as _;
 
 use crate::app::App;
 use crate::config::{Config, OpenLineage};
 use crate::db::batches::{self, Batch};
 use crate::db::jobs::{JobKind, Lease};
-use crate::db::{Connection, lineage, lineage_outbox};
+use crate::db::{Connection, lineage, lineage_lake, lineage_outbox};
 use crate::domain::batch::State;
 use crate::domain::rules::RULES_VERSION;
 use crate::error::{Error, Result};
-use crate::lineage::event::{Producer, RunEvent};
+use crate::lake::tables::Kind;
+use crate::lineage::curate::{LakeColumn, Landed};
+use crate::lineage::event::{Column, Producer, RunEvent};
 use crate::lineage::places::Places;
 use crate::lineage::refine::{BatchFacet, BatchRun, Broken, Outcome, Reporter, Task};
+use crate::pipeline::curate::FED;
 use crate::pipeline::refine::Judgement;
 
 /// How long a receiver may take to answer; it is not worth more of a worker's time.
@@ -26,6 +30,9 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an event belongs to whoever sends it: longer than sending may take.
 const CLAIM: Duration = Duration::from_secs(30);
+/// Appends of the last while are told of: who sets an address up is not sent all that ever was.
+const LOOK_BACK: TimeDelta = TimeDelta::days(1);
+const PORTION: i64 = 100;
 /// How long one round goes on.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -40,6 +47,8 @@ fn reporter(config: &Config) -> Option<Reporter> {
             bucket: config.s3.bucket.clone(),
             database_host,
             database,
+            warehouse: config.lake.warehouse.clone(),
+            catalog: config.lake.name.clone(),
         },
     })
 }
@@ -156,6 +165,7 @@ pub async fn tell_in_tx(tx: &mut Connection, event: Option<&RunEvent>) -> Result
 /// When the receiver cannot be reached; what is left waits for the next round.
 pub async fn send(app: &App) -> Result<u64> {
     let Some(receiver) = &app.config.openlineage else { return Ok(0) };
+    while tell_landed(app).await? > 0 {}
     let (started, mut sent) = (Instant::now(), 0);
     let mut client = None;
     while started.elapsed() < ROUND {
@@ -180,6 +190,47 @@ pub async fn send(app: &App) -> Result<u64> {
         }
     }
     Ok(sent)
+}
+
+/// Puts events of appends to the lake into the outbox that nobody has been told of; says how many appends. The ledger holds
+/// what there is to tell, written with the append itself.
+async fn tell_landed(app: &App) -> Result<usize> {
+    let Some(reporter) = reporter(&app.config) else { return Ok(0) };
+    let now = app.clock.now();
+    let mut tx = app.db.system.begin().await?;
+    let commits = lineage_lake::untold_in_tx(&mut tx, now - LOOK_BACK, PORTION).await?;
+    for commit in &commits {
+        if lineage_lake::set_told_in_tx(&mut tx, commit.commit_id, now).await? {
+            for event in reporter.landed(&landed(commit)) {
+                tell_in_tx(&mut tx, Some(&event)).await?;
+            }
+        }
+    }
+    tx.commit().await?;
+    Ok(commits.len())
+}
+
+fn landed(commit: &lineage_lake::Commit) -> Landed<'_> {
+    let fed = FED.iter().find(|fed| fed.table.full_name() == commit.table_name);
+    let columns = fed.map_or(&[][..], |fed| fed.table.columns).iter().map(|column| LakeColumn {
+        column: Column {
+            name: column.name.to_owned(),
+            kind: String::new(),
+            meaning: column.meaning.to_owned(),
+        },
+        spelt_out: matches!(column.kind, Kind::Word(_)),
+    });
+    Landed {
+        run_id: commit.commit_id,
+        table: &commit.table_name,
+        columns: columns.collect(),
+        began_at: commit.created_at,
+        landed_at: commit.landed_at.unwrap_or(commit.created_at),
+        snapshot_id: commit.snapshot_id,
+        rows: commit.rows,
+        bytes: commit.bytes,
+        files: commit.file_paths.as_ref().map(|paths| paths.len() as i64),
+    }
 }
 
 fn connect() -> Result<reqwest::Client> {

@@ -51,4 +51,6 @@ pub mod sweep;
 pub mod unopened;
 
 pub mod combiner;
+pub mod explain;
 pub mod footprints;
+pub mod gold;

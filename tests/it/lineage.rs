@@ -1,5 +1,6 @@
 //! What a batch came of and what came of it, and who is told of runs.
 
+use etrplus::pipeline::curate::{self, FED};
 use serde_json::{Value, json};
 
 use crate::support::app::{Caller, Submission, TestApp, patient};
@@ -60,6 +61,37 @@ async fn a_contributor_sees_what_its_batch_came_of_and_what_came_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_landed_in_the_lake_is_downstream_with_its_files_and_snapshot() {
+    let eyes = TestApp::start().await;
+    let bank = eyes.contributor("bank", patient()).await;
+    let records = [account(1), account(2), account_with(3, &json!({"dpd": 40}))];
+    let batch = eyes.published(&bank, &Submission::ndjson(ndjson(&records))).await;
+    let waiting = graph_of(&bank, &batch).await;
+    assert!(nodes(&waiting, "lake_entry").len() >= 2, "{waiting:#}");
+    assert_eq!(nodes(&waiting, "lake_commit"), []);
+    eyes.advance(chrono::TimeDelta::minutes(1));
+    for fed in FED {
+        curate::land(&eyes.app, fed).await.unwrap();
+    }
+    let graph = graph_of(&bank, &batch).await;
+    assert!(nodes(&graph, "lake_table").contains(&("silver.account_snapshots", "downstream")), "{graph:#}");
+    assert!(
+        leads(&graph, "journal:account_snapshots", "lake_entry:")
+            && leads(&graph, "lake_commit:", "data_file:")
+    );
+    let (snapshot, files): (i64, i64) = sqlx::query_as(
+        "/* test.landed */ SELECT snapshot_id, cardinality(file_paths)::bigint FROM lake_commits
+         WHERE table_name = 'silver.account_snapshots' AND state = 'landed'",
+    )
+    .fetch_one(&eyes.database.pool)
+    .await
+    .unwrap();
+    let all = graph["nodes"].as_array().unwrap();
+    let landed = all.iter().find(|node| node["facts"]["snapshot_id"] == snapshot.to_string()).unwrap();
+    assert_eq!((&landed["facts"]["rows"], &landed["facts"]["files"]), (&json!(2), &json!(files)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn corrections_replacements_and_recalls_lead_to_the_batches_that_they_touch() {
     let eyes = TestApp::start().await;
     let bank = eyes.contributor("bank", patient()).await;
@@ -80,7 +112,8 @@ async fn corrections_replacements_and_recalls_lead_to_the_batches_that_they_touc
     assert_eq!(facts(&graph, "correction")["what"], "CHANGE: DATA_ERROR");
     assert!(leads(&graph, "correction:", "batch:") && leads(&graph, "correction:", "journal:"));
     assert!(nodes(&graph, "batch").contains(&(second.as_str(), "downstream")), "{graph:#}");
-    assert_eq!(facts(&graph, "batch")["state"], "superseded");
+    let own = graph["nodes"].as_array().unwrap().iter().find(|node| node["side"] == "batch").unwrap();
+    assert_eq!((&own["name"], &own["facts"]["state"]), (&json!(first), &json!("superseded")));
     let replacement = graph_of(&bank, &second).await;
     assert!(nodes(&replacement, "batch").contains(&(first.as_str(), "upstream")), "{replacement:#}");
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use etrplus::config::OpenLineage;
+use etrplus::pipeline::curate::{self, FED};
 use etrplus::pipeline::lineage;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -135,10 +136,17 @@ async fn a_receiver_is_told_of_every_run_in_words_that_it_knows() {
     operators[1].post(&promote).await.expect(202);
     eyes.run_jobs().await;
     assert_eq!(lineage::send(&eyes.app).await.unwrap(), 4);
+    eyes.advance(chrono::TimeDelta::minutes(1));
+    for fed in FED {
+        curate::land(&eyes.app, fed).await.unwrap();
+    }
+    // Snapshots, batches and rejects landed, each told of once, whoever looks.
+    let (here, there) = tokio::join!(lineage::send(&eyes.app), lineage::send(&eyes.app));
+    assert_eq!(here.unwrap() + there.unwrap(), 6);
     assert_eq!(waiting(&eyes).await, 0);
     // A rehearsal and a shadow that only looks are nobody's business.
     let runs = receiver.runs();
-    assert!(runs.len() == 2 && runs.values().all(|steps| steps == &["START", "COMPLETE"]), "{runs:?}");
+    assert!(runs.len() == 5 && runs.values().all(|steps| steps == &["START", "COMPLETE"]), "{runs:?}");
 
     let events = receiver.events();
     let schema: Value = serde_json::from_str(include_str!("../data/openlineage/run_event.json")).unwrap();
@@ -159,6 +167,14 @@ async fn a_receiver_is_told_of_every_run_in_words_that_it_knows() {
     let lineage = &journal["facets"]["columnLineage"]["fields"];
     assert_eq!(lineage["outstanding_sen"]["inputFields"][0]["field"], "outstanding");
     assert_eq!(lineage["subject_id"]["inputFields"][1]["transformations"][0]["masking"], true);
+
+    let landed = events.iter().find(|event| {
+        event["job"]["name"] == "curate.silver.account_snapshots" && event["eventType"] == "COMPLETE"
+    });
+    let table = &landed.unwrap()["outputs"][0];
+    assert!(table["name"].as_str().unwrap().ends_with("/silver/account_snapshots"), "{table:#}");
+    assert_eq!(table["facets"]["symlinks"]["identifiers"][0]["name"], "silver.account_snapshots");
+    assert_eq!(table["facets"]["columnLineage"]["fields"]["status"]["inputFields"][0]["field"], "status");
 
     let text = Value::Array(events).to_string();
     for secret in ["ACC-", "SUBJECT SYNTHETIC", &nric(1), "a-token-of-the-tests"] {

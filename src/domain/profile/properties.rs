@@ -4,7 +4,7 @@ use chrono::{NaiveDate, TimeDelta};
 use proptest::prelude::*;
 
 use super::fixtures::{account, contributor, day};
-use super::{Applied, Attribute, NullReason, attributes};
+use super::{Applied, Attribute, NullReason, attributes, evidence};
 use crate::domain::contract::*;
 use crate::domain::events::Instalment;
 use crate::domain::history::{Account, Month, merge};
@@ -93,6 +93,40 @@ fn still_holds(before: &Attribute, after: &Attribute) -> bool {
 }
 
 proptest! {
+    /// What is said to be behind an attribute is enough to compute it.
+    #[test]
+    fn what_is_behind_an_attribute_gives_its_value(
+        accounts in prop::collection::vec(any_account(), 0..6), applied in applications(any_day()), as_of in any_day(),
+    ) {
+        let whole = attributes(&accounts, &applied, as_of);
+        let behind = evidence(&accounts, &applied, as_of);
+        let told = super::Population::at(&accounts, &applied, as_of);
+        for (attribute, behind) in whole.attributes.iter().zip(&behind.attributes) {
+            // Of what is hidden nothing is told.
+            let hidden = ["disputed_account_count", "hidden_item_count"].contains(&attribute.name);
+            if attribute.value.is_none() || hidden {
+                continue;
+            }
+            let mut kept: Vec<Account> = Vec::new();
+            for looked in &behind.accounts {
+                let mut account = told.seen[looked.account].account.clone();
+                account.months.retain(|month| looked.months.contains(&month.as_of_date));
+                if !looked.payments {
+                    account.instalments.clear();
+                }
+                kept.push(account);
+            }
+            // An account that the attribute does not look at, so that there is one.
+            let other = told.seen.iter().enumerate().find(|(n, _)| !behind.accounts.iter().any(|one| one.account == *n));
+            kept.extend(other.map(|(_, seen)| seen.account.clone()));
+            let recent: Vec<Applied> =
+                applied.iter().filter(|one| behind.applied_from.is_some_and(|from| one.applied_on >= from)).copied().collect();
+            let again = attributes(&kept, &recent, as_of);
+            let value = again.attributes.iter().find(|one| one.name == attribute.name).and_then(|one| one.value);
+            prop_assert_eq!(value, attribute.value, "{}", attribute.name);
+        }
+    }
+
     #[test]
     fn every_attribute_is_a_value_or_a_reason(
         accounts in accounts(),

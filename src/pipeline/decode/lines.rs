@@ -19,6 +19,8 @@ pub struct Lines {
     offset: u64,
     max_line: usize,
     at_end: bool,
+    /// Where the line that was given out last stands in the content.
+    last: (u64, u64),
 }
 
 impl Lines {
@@ -32,6 +34,7 @@ impl Lines {
             offset: 0,
             max_line,
             at_end: false,
+            last: (0, 0),
         }
     }
 
@@ -50,8 +53,16 @@ impl Lines {
                 continue;
             }
             check_text(&self.buffer[from..to], self.line_no)?;
+            // What is behind the line end begins at `offset`.
+            let place = |at: usize| self.offset - (self.start - at) as u64;
+            self.last = (place(from), place(to));
             return Ok(Some(&self.buffer[from..to]));
         }
+    }
+
+    /// From the first byte of the last line that was given out to before its line end.
+    pub fn last_range(&self) -> (u64, u64) {
+        self.last
     }
 
     /// Where the next line stands in the buffer, reading on as needed.

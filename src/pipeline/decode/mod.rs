@@ -3,9 +3,11 @@
 
 mod csv_rows;
 mod lines;
+mod locate;
 mod pick;
 mod source;
 
+pub use locate::{Located, locate_records};
 pub use pick::pick_records;
 pub use source::{Feed, Source};
 

@@ -3,6 +3,7 @@
 mod histories;
 mod parquet_files;
 mod plain;
+mod refresh;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -109,7 +110,7 @@ async fn what_the_statements_say_of_a_person_is_what_a_profile_says_whichever_en
         let session = session().await;
         parquet_files::register(&session, folder.path());
         gold::prepare(&session, moment).await.unwrap();
-        for step in gold::PERSONS {
+        for step in gold::PERSONS.iter().chain(gold::PORTFOLIOS) {
             session.keep(step.name, step.statement).await.unwrap();
         }
         let people = session.rows("people", "select * from subject_attributes").await.unwrap();
@@ -120,7 +121,7 @@ async fn what_the_statements_say_of_a_person_is_what_a_profile_says_whichever_en
 
 /// Row by row, after every statement.
 async fn compare_with_duckdb(session: &Session, folder: &Path) {
-    let steps: Vec<Step> = [gold::WHOLE, gold::PERSONS].concat();
+    let steps: Vec<Step> = [gold::WHOLE, gold::PERSONS, gold::PORTFOLIOS].concat();
     let theirs = with_duckdb(folder, &steps).await;
     for step in steps {
         let all: &'static str = Box::leak(format!("select * from {}", step.name).into_boxed_str());

@@ -1,0 +1,184 @@
+//! `gold_versions`: what was computed for the lake's gold tables, and from what.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::Value;
+use sqlx::{FromRow, PgExecutor};
+use uuid::Uuid;
+
+use crate::error::Result;
+
+/// A version of gold.
+#[derive(Clone, Debug, PartialEq, FromRow)]
+pub struct GoldVersion {
+    pub gold_version: i64,
+    /// `computing`, `landed` or `failed`.
+    pub state: String,
+    /// The last day that it tells of.
+    pub as_of: NaiveDate,
+    /// Nothing that was known later is in it.
+    pub known_at: DateTime<Utc>,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+    /// The snapshot of each silver table, by the table's name.
+    pub sources: Value,
+    /// Rows and snapshot of each gold table.
+    pub tables: Option<Value>,
+    /// Sums over all rows of the version.
+    pub control_sums: Option<Value>,
+    /// Why it failed.
+    pub cause: Option<String>,
+}
+
+/// Begins a version; `None` while another one is computed.
+pub async fn begin(
+    ex: impl PgExecutor<'_>,
+    as_of: NaiveDate,
+    known_at: DateTime<Utc>,
+    sources: &Value,
+    at: DateTime<Utc>,
+) -> Result<Option<i64>> {
+    let version = sqlx::query_scalar(
+        "/* gold_versions.begin */ INSERT INTO gold_versions (state, as_of, known_at, started_at, sources)
+        VALUES ('computing', $1, $2, $3, $4)
+        ON CONFLICT ((true)) WHERE state = 'computing' DO NOTHING RETURNING gold_version",
+    )
+    .bind(as_of)
+    .bind(known_at)
+    .bind(at)
+    .bind(sources)
+    .fetch_optional(ex)
+    .await?;
+    Ok(version)
+}
+
+/// All tables have the version. `false` when somebody thought its maker dead meanwhile.
+pub async fn set_landed(
+    ex: impl PgExecutor<'_>,
+    version: i64,
+    tables: &Value,
+    control_sums: &Value,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let updated = sqlx::query(
+        "/* gold_versions.set_landed */
+        UPDATE gold_versions SET state = 'landed', tables = $2, control_sums = $3, finished_at = $4
+        WHERE gold_version = $1 AND state = 'computing'",
+    )
+    .bind(version)
+    .bind(tables)
+    .bind(control_sums)
+    .bind(at)
+    .execute(ex)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}
+
+/// The version will not be finished.
+pub async fn set_failed(ex: impl PgExecutor<'_>, version: i64, cause: &str, at: DateTime<Utc>) -> Result<()> {
+    sqlx::query(
+        "/* gold_versions.set_failed */ UPDATE gold_versions SET state = 'failed', cause = $2, finished_at = $3
+        WHERE gold_version = $1 AND state = 'computing'",
+    )
+    .bind(version)
+    .bind(cause)
+    .bind(at)
+    .execute(ex)
+    .await?;
+    Ok(())
+}
+
+/// Gives up what began before a time: whoever computed it is dead.
+pub async fn give_up(ex: impl PgExecutor<'_>, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64> {
+    let updated = sqlx::query(
+        "/* gold_versions.give_up */
+        UPDATE gold_versions SET state = 'failed', cause = 'it was not finished in time', finished_at = $2
+        WHERE state = 'computing' AND started_at < $1",
+    )
+    .bind(before)
+    .bind(at)
+    .execute(ex)
+    .await?;
+    Ok(updated.rows_affected())
+}
+
+/// The newest version that can be read, of a day or of any.
+pub async fn newest(ex: impl PgExecutor<'_>, as_of: Option<NaiveDate>) -> Result<Option<GoldVersion>> {
+    let version = sqlx::query_as(
+        "/* gold_versions.newest */
+        SELECT gold_version, state, as_of, known_at, started_at, finished_at, sources, tables, control_sums, cause
+        FROM gold_versions WHERE state = 'landed' AND ($1::date IS NULL OR as_of = $1)
+        ORDER BY gold_version DESC LIMIT 1",
+    )
+    .bind(as_of)
+    .fetch_optional(ex)
+    .await?;
+    Ok(version)
+}
+
+/// Since when the oldest thing waits that has not landed in the lake.
+pub async fn waiting_since(ex: impl PgExecutor<'_>) -> Result<Option<DateTime<Utc>>> {
+    let oldest = sqlx::query_scalar(
+        "/* gold_versions.waiting_since */ SELECT min(e.known_from) FROM lake_entries e
+        LEFT JOIN lake_commits c ON c.commit_id = e.commit_id WHERE c.state IS DISTINCT FROM 'landed'",
+    )
+    .fetch_one(ex)
+    .await?;
+    Ok(oldest)
+}
+
+/// Whether what is withheld of accounts has changed since an instant.
+pub async fn withheld_since(ex: impl PgExecutor<'_>, at: DateTime<Utc>) -> Result<bool> {
+    let changed = sqlx::query_scalar(
+        "/* gold_versions.withheld_since */ SELECT
+            EXISTS (SELECT FROM serving_restrictions WHERE opened_at > $1 OR lifted_at > $1)
+            OR EXISTS (SELECT FROM delistings WHERE delisted_at > $1)",
+    )
+    .bind(at)
+    .fetch_one(ex)
+    .await?;
+    Ok(changed)
+}
+
+/// A restriction of an account, as the statements of gold read it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Restricted {
+    pub contributor_id: Uuid,
+    pub account_ref: String,
+    pub kind: String,
+    pub opened_at: DateTime<Utc>,
+    pub lifted_at: Option<DateTime<Utc>>,
+}
+
+/// Every restriction that was in force at an instant.
+pub async fn restrictions(ex: impl PgExecutor<'_>, at: DateTime<Utc>) -> Result<Vec<Restricted>> {
+    let restrictions = sqlx::query_as(
+        "/* gold_versions.restrictions */
+        SELECT contributor_id, account_ref, kind, opened_at, lifted_at FROM serving_restrictions
+        WHERE opened_at <= $1 AND (lifted_at IS NULL OR lifted_at > $1)",
+    )
+    .bind(at)
+    .fetch_all(ex)
+    .await?;
+    Ok(restrictions)
+}
+
+/// A listing that was taken back, as the statements of gold read it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Delisted {
+    pub contributor_id: Uuid,
+    pub account_ref: String,
+    pub delisted_on: NaiveDate,
+    pub delisted_at: DateTime<Utc>,
+}
+
+/// Every listing that was taken back by an instant.
+pub async fn delistings(ex: impl PgExecutor<'_>, at: DateTime<Utc>) -> Result<Vec<Delisted>> {
+    let delistings = sqlx::query_as(
+        "/* gold_versions.delistings */
+        SELECT contributor_id, account_ref, delisted_on, delisted_at FROM delistings WHERE delisted_at <= $1",
+    )
+    .bind(at)
+    .fetch_all(ex)
+    .await?;
+    Ok(delistings)
+}

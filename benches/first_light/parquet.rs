@@ -30,7 +30,7 @@ use crate::Scale;
 use crate::load::Samples;
 use crate::report::{self, Aim, thousands, total_rate};
 use crate::rows::{ROWS_PER_FAULT, Rows, scramble};
-use crate::rules::thread_time;
+use crate::rules::{WORKING_DAYS, thread_time};
 use crate::world::World;
 
 const DUCKDB: &str = "duckdb==1.5.5";
@@ -46,6 +46,9 @@ struct Taken {
     wall: Duration,
     cpu: Duration,
 }
+
+/// One of its two times.
+type Time = fn(&Taken) -> Duration;
 
 /// The file that is read, and where the results go.
 struct Files {
@@ -76,13 +79,12 @@ pub fn run(world: &World, scale: Scale) -> Result<()> {
 
 /// On one core the time of the processor counts, so that others on the machine count for little; on two the clock.
 fn compare(files: &Files, cores: u64, (ours, duckdb): (&[Taken], &[Taken]), aim: Aim) {
-    let samples = |all: &[Taken], time: fn(&Taken) -> Duration| -> Vec<Samples> {
+    let samples = |all: &[Taken], time: Time| -> Vec<Samples> {
         let of =
             |taken| Samples { latencies: vec![Duration::ZERO; files.rows as usize], elapsed: time(taken) };
         all.iter().map(of).collect()
     };
-    let figures: [(&str, fn(&Taken) -> Duration); 2] =
-        [("clock", |taken| taken.wall), ("CPU", |taken| taken.cpu)];
+    let figures: [(&str, Time); 2] = [("clock", |taken| taken.wall), ("CPU", |taken| taken.cpu)];
     for (name, time) in figures {
         let (ours, duckdb) = (samples(ours, time), samples(duckdb, time));
         let rates = [total_rate(&ours), total_rate(&duckdb)].map(thousands);
@@ -222,6 +224,7 @@ impl Judge {
             mode: Mode::Delta,
             period_end: self.period_end,
             today: self.today,
+            working_days: &WORKING_DAYS,
         };
         let row = reader.read(line)?;
         let mut findings = std::mem::take(&mut refinery.findings);
@@ -282,7 +285,7 @@ impl Refinery {
     fn refuse(&mut self, account_ref: Option<&str>, findings: Vec<RejectFinding>) -> Result<()> {
         ensure!(!findings.is_empty(), "a row is refused without a reason");
         let account_ref = account_ref.map(str::to_owned);
-        let line = RejectLine { record_no: self.record_no, account_ref, findings };
+        let line = RejectLine { record_no: self.record_no, account_ref, application_ref: None, findings };
         serde_json::to_writer(&mut self.rejects, &line)?;
         self.rejects.write_all(b"\n")?;
         self.count.refused += 1;

@@ -53,8 +53,11 @@ pub const TWENTY: [Field; 20] = [
 /// 2 % of the rows are bad.
 pub const ROWS_PER_FAULT: u64 = 50;
 
+/// What stands in the place of a good value.
+type Fault = fn() -> Option<Value>;
+
 /// What a bad row has in one of its fields: V001, V002, V004, V005, V010, I001, I003, X002, X006.
-const FAULTS: [(Field, fn() -> Option<Value>); 9] = [
+const FAULTS: [(Field, Fault); 9] = [
     (Field::Outstanding, || None),
     (Field::Dpd, || Some(text("none"))),
     (Field::ProductType, || Some(text("LOAN"))),

@@ -37,7 +37,7 @@ use crate::report::{self, Aim, thousands, total_rate};
 use crate::rows::{Rows, scramble};
 
 /// The published calendar.
-static WORKING_DAYS: LazyLock<WorkingDays> = LazyLock::new(WorkingDays::default);
+pub static WORKING_DAYS: LazyLock<WorkingDays> = LazyLock::new(WorkingDays::default);
 
 /// The record as a parser without rules would fill it. `&str` and not `Cow`: serde borrows into no `Option<Cow>`, and
 /// these rows have no escapes. The arguments are the types of what the contract restricts.

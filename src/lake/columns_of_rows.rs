@@ -21,7 +21,7 @@ use super::columns::EPOCH_DAY;
 use super::silver::ACCOUNT_SNAPSHOTS;
 use super::write;
 use crate::db::serving::Origin;
-use crate::domain::contract::{AccountSnapshot, Field};
+use crate::domain::contract::{AccountSnapshot, Field, PaymentFrequency, SettlementType};
 use crate::domain::money::Sen;
 use crate::error::{Error, Result};
 use crate::ids::SubjectId;
@@ -127,8 +127,8 @@ impl SnapshotRows {
             Some(r.product_type?.as_str()),
             Some(r.portfolio_type?.as_str()),
             Some(r.status?.as_str()),
-            r.payment_frequency.map(|word| word.as_str()),
-            r.settlement_type.map(|word| word.as_str()),
+            r.payment_frequency.map(PaymentFrequency::as_str),
+            r.settlement_type.map(SettlementType::as_str),
         ];
         let amounts = [
             outstanding,

@@ -90,16 +90,22 @@ pub async fn exchange_in_tx(
     if exchanged.rows_affected() == 0 {
         return Ok(false);
     }
+    forget(connection, Place { table: other, ..place }).await?;
+    Ok(true)
+}
+
+/// Removes a table from the catalog. Its files stay.
+pub async fn forget(ex: impl PgExecutor<'_>, place: Place<'_>) -> Result<()> {
     sqlx::query(
         "/* lake_catalog.forget */ DELETE FROM iceberg_tables
         WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3",
     )
     .bind(place.catalog)
     .bind(place.namespace)
-    .bind(other)
-    .execute(connection)
+    .bind(place.table)
+    .execute(ex)
     .await?;
-    Ok(true)
+    Ok(())
 }
 
 /// The tables of a namespace, by name.

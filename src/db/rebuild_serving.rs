@@ -21,9 +21,13 @@ const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// Account references that are folded in one transaction.
 const PORTION: i64 = 20_000;
+/// What a run left is gone on with for so long; then it is begun anew.
+const MOST_HOURS: i32 = 12;
 
 const TABLES: &[&str] = &[
     "/* rebuild.schema */ CREATE SCHEMA IF NOT EXISTS serving_rebuild",
+    "/* rebuild.begun */ CREATE UNLOGGED TABLE IF NOT EXISTS serving_rebuild.begun (at timestamptz NOT NULL)",
+    "/* rebuild.begin */ INSERT INTO serving_rebuild.begun SELECT now() WHERE NOT EXISTS (SELECT FROM serving_rebuild.begun)",
     // Which files of the lake are in, and how many rows each brought.
     "/* rebuild.files */ CREATE UNLOGGED TABLE IF NOT EXISTS serving_rebuild.files (
         path text PRIMARY KEY, table_name text NOT NULL, rows bigint NOT NULL)",
@@ -194,15 +198,16 @@ pub const SOURCES: [Source; 3] = [
 /// in hand.
 pub async fn open(db: &Db) -> Result<Option<PgConnection>> {
     let mut connection = connect(db).await?;
-    if !lock(&mut connection).await? {
+    if !lock(&mut connection, LOCK).await? {
         return Ok(None);
     }
     let other_columns: bool = sqlx::query_scalar(
         "/* rebuild.other_columns */ WITH columns AS (
             SELECT table_schema, column_name, data_type FROM information_schema.columns
             WHERE table_name = 'accounts' AND table_schema IN ('public', 'serving_rebuild'))
-        SELECT EXISTS (SELECT FROM columns WHERE table_schema = 'serving_rebuild') AND EXISTS (
-            SELECT FROM columns GROUP BY column_name, data_type HAVING count(*) <> 2)",
+        SELECT EXISTS (SELECT FROM columns WHERE table_schema = 'serving_rebuild') AND (
+            to_regclass('serving_rebuild.begun') IS NULL
+            OR EXISTS (SELECT FROM columns GROUP BY column_name, data_type HAVING count(*) <> 2))",
     )
     .fetch_one(&mut connection)
     .await?;
@@ -210,11 +215,18 @@ pub async fn open(db: &Db) -> Result<Option<PgConnection>> {
         // Begun by another release.
         discard(&mut connection).await?;
     }
-    let mut tx = connection.begin().await?;
-    for statement in TABLES {
-        sqlx::query(*statement).execute(&mut *tx).await?;
+    lay(&mut connection).await?;
+    // What was put in its place so long ago may be wrong again.
+    let too_old: bool = sqlx::query_scalar(
+        "/* rebuild.too_old */ SELECT EXISTS (
+            SELECT FROM serving_rebuild.begun WHERE at < now() - make_interval(hours => $1))",
+    )
+    .bind(MOST_HOURS)
+    .fetch_one(&mut connection)
+    .await?;
+    if too_old {
+        begin_anew(&mut connection).await?;
     }
-    tx.commit().await?;
     sqlx::query("/* rebuild.search_path */ SET search_path = serving_rebuild, public")
         .execute(&mut connection)
         .await?;
@@ -225,11 +237,27 @@ pub async fn open(db: &Db) -> Result<Option<PgConnection>> {
     Ok(Some(connection))
 }
 
-/// Takes the schema in hand. The server may need a moment to notice that the process that had it is gone.
-async fn lock(connection: &mut PgConnection) -> Result<bool> {
+/// Makes what is not there of the schema.
+async fn lay(connection: &mut PgConnection) -> Result<()> {
+    let mut tx = connection.begin().await?;
+    for statement in TABLES {
+        sqlx::query(*statement).execute(&mut *tx).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Forgets everything that is in the schema.
+pub async fn begin_anew(connection: &mut PgConnection) -> Result<()> {
+    discard(connection).await?;
+    lay(connection).await?;
+    Ok(connection.clear_cached_statements().await?)
+}
+
+/// Takes a rebuild in hand. The server may need a moment to notice that the process that had it is gone.
+pub(super) async fn lock(connection: &mut PgConnection, key: i64) -> Result<bool> {
     for _ in 0..LOCK_TRIES {
         let free = sqlx::query_scalar("/* rebuild.lock */ SELECT pg_try_advisory_lock($1)")
-            .bind(LOCK)
+            .bind(key)
             .fetch_one(&mut *connection)
             .await?;
         if free {
@@ -241,9 +269,14 @@ async fn lock(connection: &mut PgConnection) -> Result<bool> {
 }
 
 /// Lets go of the schema; the next rebuild may begin at once.
-pub async fn close(mut connection: PgConnection) -> Result<()> {
+pub async fn close(connection: PgConnection) -> Result<()> {
+    release(connection, LOCK).await
+}
+
+/// Lets go of what [`lock`] took, and of the connection.
+pub(super) async fn release(mut connection: PgConnection, key: i64) -> Result<()> {
     sqlx::query("/* rebuild.unlock */ SELECT pg_advisory_unlock($1)")
-        .bind(LOCK)
+        .bind(key)
         .execute(&mut connection)
         .await?;
     Ok(connection.close().await?)
@@ -257,11 +290,14 @@ pub async fn discard(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// The files that are in.
-pub async fn loaded(connection: &mut PgConnection) -> Result<Vec<String>> {
-    let paths = sqlx::query_scalar("/* rebuild.loaded */ SELECT path FROM serving_rebuild.files")
-        .fetch_all(connection)
-        .await?;
+/// The files of a table that are in.
+pub async fn loaded(connection: &mut PgConnection, table: &str) -> Result<Vec<String>> {
+    let paths = sqlx::query_scalar(
+        "/* rebuild.loaded */ SELECT path FROM serving_rebuild.files WHERE table_name = $1",
+    )
+    .bind(table)
+    .fetch_all(connection)
+    .await?;
     Ok(paths)
 }
 
@@ -391,22 +427,36 @@ pub struct Standing {
     /// Entries that have not landed.
     pub waiting: i64,
     /// Snapshots that have landed, by the ledger.
-    pub landed: i64,
+    pub snapshots_landed: i64,
     /// Snapshots that were read.
-    pub read: i64,
+    pub snapshots_read: i64,
+    pub events_landed: i64,
+    pub events_read: i64,
+    /// Batches of which another change was read last than landed last, or of which only one of the two knows.
+    pub batches_wrong: i64,
 }
 
 /// Asked under the contributor's lane, when nothing more is entered.
 pub async fn standing_in_tx(connection: &mut PgConnection, contributor: ContributorId) -> Result<Standing> {
     let standing = sqlx::query_as(
-        "/* rebuild.standing */ SELECT
-            count(*) FILTER (WHERE c.state IS DISTINCT FROM 'landed') AS waiting,
-            coalesce(sum(e.rows) FILTER (WHERE c.state = 'landed' AND e.table_name = 'silver.account_snapshots'), 0)::bigint
-                AS landed,
-            (SELECT count(*) FROM serving_rebuild.account_snapshots WHERE contributor_id = $1) AS read
-        FROM public.lake_entries e LEFT JOIN public.lake_commits c ON c.commit_id = e.commit_id
-        WHERE e.contributor_id = $1
-          AND e.table_name IN ('silver.account_snapshots', 'silver.repayment_events', 'silver.batches')",
+        "/* rebuild.standing */ WITH entries AS (
+            SELECT e.entry_no, e.table_name, e.batch_id, e.rows, c.state IS NOT DISTINCT FROM 'landed' AS landed
+            FROM public.lake_entries e LEFT JOIN public.lake_commits c ON c.commit_id = e.commit_id
+            WHERE e.contributor_id = $1
+              AND e.table_name IN ('silver.account_snapshots', 'silver.repayment_events', 'silver.batches'))
+        SELECT count(*) FILTER (WHERE NOT landed) AS waiting,
+            coalesce(sum(rows) FILTER (WHERE landed AND table_name = 'silver.account_snapshots'), 0)::bigint
+                AS snapshots_landed,
+            (SELECT count(*) FROM serving_rebuild.account_snapshots WHERE contributor_id = $1) AS snapshots_read,
+            coalesce(sum(rows) FILTER (WHERE landed AND table_name = 'silver.repayment_events'), 0)::bigint
+                AS events_landed,
+            (SELECT count(*) FROM serving_rebuild.repayment_events WHERE contributor_id = $1) AS events_read,
+            (SELECT count(*) FROM (
+                SELECT batch_id, max(entry_no) AS transition_no FROM entries
+                WHERE landed AND table_name = 'silver.batches' GROUP BY batch_id) l
+             FULL JOIN (SELECT batch_id, transition_no FROM serving_rebuild.batches WHERE contributor_id = $1) r USING (batch_id)
+             WHERE l.transition_no IS DISTINCT FROM r.transition_no) AS batches_wrong
+        FROM entries",
     )
     .bind(contributor)
     .fetch_one(connection)

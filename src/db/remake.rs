@@ -5,16 +5,22 @@
 
 use futures::stream::BoxStream;
 use sqlx::postgres::PgRow;
-use sqlx::{Connection as _, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::columns::{application_columns, event_columns, journal_columns, snapshot_columns};
-use super::lake_rows;
+use super::reconcile::connect;
+use super::{Db, lake_rows, rebuild_serving};
 use crate::domain::contract::Dataset;
 use crate::error::Result;
 use crate::ids::{BatchId, ContributorId};
 
-/// A publication that has landed and is not made anew yet.
+/// One rebuild at a time: two would forget each other's notes.
+const LOCK: i64 = 0x6574_722b_6c61_6b65;
+/// A table that an interrupted run put in its place is left alone for so long.
+const MOST_HOURS: i32 = 12;
+
+/// A publication that has landed.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub struct Group {
     pub contributor_id: ContributorId,
@@ -23,13 +29,33 @@ pub struct Group {
     pub rows: i64,
 }
 
-/// Opens the schema and the connection's own tables.
-pub async fn prepare(connection: &mut PgConnection) -> Result<()> {
+/// A publication that has landed, and whether it is made anew already.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Landed {
+    #[sqlx(flatten)]
+    pub group: Group,
+    pub noted: bool,
+}
+
+/// Opens the schema, what an earlier run left in it included, on a connection of its own. `None` when another rebuild has it in
+/// hand.
+pub async fn open(db: &Db) -> Result<Option<PgConnection>> {
+    let mut connection = connect(db).await?;
+    if !rebuild_serving::lock(&mut connection, LOCK).await? {
+        return Ok(None);
+    }
+    prepare(&mut connection).await?;
+    Ok(Some(connection))
+}
+
+async fn prepare(connection: &mut PgConnection) -> Result<()> {
     for statement in [
         "/* lake_remake.schema */ CREATE SCHEMA IF NOT EXISTS lake_remake",
         "/* lake_remake.groups */ CREATE TABLE IF NOT EXISTS lake_remake.groups (
             table_name text, contributor_id uuid, batch_id uuid, publication_no bigint, commit_id uuid NOT NULL,
             PRIMARY KEY (table_name, contributor_id, batch_id, publication_no))",
+        "/* lake_remake.done */ CREATE TABLE IF NOT EXISTS lake_remake.done (
+            table_name text PRIMARY KEY, at timestamptz NOT NULL)",
         "/* lake_remake.snapshots */ CREATE TEMPORARY TABLE remade_snapshots (
             LIKE account_snapshots INCLUDING DEFAULTS, PRIMARY KEY (batch_id, record_no, publication_no))",
         "/* lake_remake.events */ CREATE TEMPORARY TABLE remade_events (
@@ -63,15 +89,42 @@ pub async fn keep_only(connection: &mut PgConnection, table: &str, commits: &[Uu
     Ok(())
 }
 
-/// What has landed in a table and is not made anew yet, batch by batch.
-pub async fn missing(connection: &mut PgConnection, table: &str) -> Result<Vec<Group>> {
+/// Notes that a table made anew is in its place; in the transaction that puts it there.
+pub async fn set_done_in_tx(connection: &mut PgConnection, table: &str) -> Result<()> {
+    sqlx::query(
+        "/* lake_remake.set_done */ INSERT INTO lake_remake.done VALUES ($1, now())
+        ON CONFLICT (table_name) DO UPDATE SET at = excluded.at",
+    )
+    .bind(table)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether a run that was interrupted has put a table in its place, not long ago.
+pub async fn is_done(connection: &mut PgConnection, table: &str) -> Result<bool> {
+    let done = sqlx::query_scalar(
+        "/* lake_remake.is_done */ SELECT EXISTS (
+            SELECT FROM lake_remake.done WHERE table_name = $1 AND at >= now() - make_interval(hours => $2))",
+    )
+    .bind(table)
+    .bind(MOST_HOURS)
+    .fetch_one(connection)
+    .await?;
+    Ok(done)
+}
+
+/// What has landed in a table, batch by batch, at one moment.
+pub async fn landed(connection: &mut PgConnection, table: &str) -> Result<Vec<Landed>> {
     let groups = sqlx::query_as(
-        "/* lake_remake.missing */ SELECT e.contributor_id, e.batch_id, e.publication_no, sum(e.rows)::bigint AS rows
-        FROM lake_entries e JOIN lake_commits c ON c.commit_id = e.commit_id AND c.state = 'landed'
-        WHERE e.table_name = $1 AND NOT EXISTS (
-            SELECT FROM lake_remake.groups g WHERE g.table_name = $1 AND g.contributor_id = e.contributor_id
-              AND g.batch_id = e.batch_id AND g.publication_no = e.publication_no)
-        GROUP BY 1, 2, 3 ORDER BY 2, 3, 1",
+        "/* lake_remake.landed */ SELECT l.*, EXISTS (
+            SELECT FROM lake_remake.groups g WHERE g.table_name = $1 AND g.contributor_id = l.contributor_id
+              AND g.batch_id = l.batch_id AND g.publication_no = l.publication_no) AS noted
+        FROM (
+            SELECT e.contributor_id, e.batch_id, e.publication_no, sum(e.rows)::bigint AS rows
+            FROM lake_entries e JOIN lake_commits c ON c.commit_id = e.commit_id AND c.state = 'landed'
+            WHERE e.table_name = $1 GROUP BY 1, 2, 3 HAVING sum(e.rows) > 0) l
+        ORDER BY 2, 3, 1",
     )
     .bind(table)
     .fetch_all(connection)
@@ -204,7 +257,7 @@ pub fn rows(connection: &mut PgConnection, dataset: Dataset) -> BoxStream<'_, sq
     sqlx::query(statement).fetch(connection)
 }
 
-/// Ends the connection.
+/// Ends the connection; the next rebuild may begin at once.
 pub async fn close(connection: PgConnection) -> Result<()> {
-    Ok(connection.close().await?)
+    rebuild_serving::release(connection, LOCK).await
 }

@@ -284,6 +284,7 @@ async fn keep_lease(app: &App, name: &str, token: uuid::Uuid) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::rebuild;
 
     #[test]
     fn names_are_words_and_each_stands_once() {
@@ -295,5 +296,6 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), SCHEDULE.len());
         assert!(SCHEDULE.iter().all(|function| function.every >= POLL && function.longest >= SHORT));
+        assert!(rebuild::serving::LANDED_BY.iter().all(|name| names.contains(name)));
     }
 }

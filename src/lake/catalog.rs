@@ -19,6 +19,7 @@ use iceberg::{
 use sqlx::{PgConnection, PgPool};
 
 use crate::db::lake_catalog::{self, Place};
+use crate::db::remake;
 
 /// What is to happen in the transaction that swaps a table's pointer; gets the table as it will be.
 pub type Alongside<'a> = Box<
@@ -52,7 +53,14 @@ impl SqlCatalog {
         lake_catalog::metadata_location(&self.pool, place).await
     }
 
-    /// Puts another table in the place of one that still is where it was found.
+    /// Removes a table from the catalog. Its files stay.
+    pub(super) async fn forget(&self, ident: &TableIdent) -> crate::error::Result<()> {
+        let namespace = ident.namespace().join(".");
+        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        lake_catalog::forget(&self.pool, place).await
+    }
+
+    /// Puts another table in the place of one that still is where it was found, and notes that with it.
     pub(super) async fn exchange(
         &self,
         ident: &TableIdent,
@@ -63,6 +71,9 @@ impl SqlCatalog {
         let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
         let mut tx = self.pool.begin().await?;
         let exchanged = lake_catalog::exchange_in_tx(&mut tx, place, other.name(), found).await?;
+        if exchanged {
+            remake::set_done_in_tx(&mut tx, &format!("{namespace}.{}", ident.name())).await?;
+        }
         tx.commit().await?;
         Ok(exchanged)
     }

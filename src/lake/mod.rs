@@ -50,6 +50,7 @@ pub use commit::Landing;
 pub use fingerprint::{BatchState, Contents, Group, Keys, contents_of};
 use query::{Budget, Engine};
 pub use remake::remade;
+pub use restore::Tuples;
 pub use scan::{Snapshot, SnapshotFile};
 pub use tables::TableSpec;
 pub use write::Files;

@@ -4,8 +4,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use iceberg::Runtime;
 use iceberg::arrow::ArrowReaderBuilder;
 use iceberg::expr::{Predicate, Reference};
-use iceberg::scan::ArrowRecordBatchStream;
+use iceberg::scan::{ArrowRecordBatchStream, FileScanTask};
 use iceberg::spec::Datum;
+use iceberg::table::Table;
 
 use super::tables::TableSpec;
 use super::{Lake, Snapshot, trouble};
@@ -25,8 +26,6 @@ pub(super) struct Choice<'a> {
     pub contributor: Option<&'a str>,
     /// Rows of some batches.
     pub batches: Option<&'a [String]>,
-    /// Rows of one file.
-    pub file: Option<&'a str>,
 }
 
 impl Choice<'_> {
@@ -41,6 +40,13 @@ impl Choice<'_> {
     }
 }
 
+/// The files of a snapshot that have chosen rows, found once, to be read together or one by one.
+#[derive(Debug)]
+pub(super) struct Planned {
+    table: Table,
+    tasks: Vec<FileScanTask>,
+}
+
 impl Lake {
     /// The chosen rows of a snapshot, in no order.
     ///
@@ -52,6 +58,20 @@ impl Lake {
         snapshot: &Snapshot,
         choice: Choice<'_>,
     ) -> Result<ArrowRecordBatchStream> {
+        let planned = self.plan(spec, snapshot, choice).await?;
+        planned.read(planned.tasks.clone())
+    }
+
+    /// Finds the files that have the chosen rows.
+    ///
+    /// # Errors
+    /// As [`Lake::rows`].
+    pub(super) async fn plan(
+        &self,
+        spec: &TableSpec,
+        snapshot: &Snapshot,
+        choice: Choice<'_>,
+    ) -> Result<Planned> {
         let table =
             self.catalog.load_table(&spec.ident()).await.map_err(|error| trouble("load a table", &error))?;
         let mut scan = table.scan().snapshot_id(snapshot.snapshot_id);
@@ -64,13 +84,28 @@ impl Lake {
         }
         let scan = scan.build().map_err(|error| trouble("scan", &error))?;
         let tasks = scan.plan_files().await.map_err(|error| trouble("plan files", &error))?;
-        let mut tasks: Vec<_> = tasks.try_collect().await.map_err(|error| trouble("plan files", &error))?;
+        let tasks: Vec<_> = tasks.try_collect().await.map_err(|error| trouble("plan files", &error))?;
         if tasks.iter().any(|task| !task.deletes.is_empty()) {
             return Err(Error::Internal(format!("{} has deleted rows", spec.full_name())));
         }
-        tasks.retain(|task| choice.file.is_none_or(|file| task.data_file_path == file));
+        Ok(Planned { table, tasks })
+    }
+}
+
+impl Planned {
+    /// The rows of one file.
+    ///
+    /// # Errors
+    /// When the file is none of the snapshot's, or the store fails.
+    pub(super) fn file(&self, path: &str) -> Result<ArrowRecordBatchStream> {
+        let task = self.tasks.iter().find(|task| task.data_file_path == path);
+        let task = task.ok_or_else(|| Error::Internal("a file is none of its snapshot's".into()))?;
+        self.read(vec![task.clone()])
+    }
+
+    fn read(&self, tasks: Vec<FileScanTask>) -> Result<ArrowRecordBatchStream> {
         let runtime = Runtime::try_current().map_err(|error| trouble("read", &error))?;
-        let reader = ArrowReaderBuilder::new(table.file_io().clone(), runtime)
+        let reader = ArrowReaderBuilder::new(self.table.file_io().clone(), runtime)
             .with_batch_size(BATCH_ROWS)
             .with_data_file_concurrency_limit(FILES)
             .build();

@@ -40,20 +40,26 @@ impl Lake {
         })
     }
 
-    /// Appends rows under a commit's id; says how many. The table is made when it is not there.
+    /// Appends rows under a commit's id: as many as were announced, or none. The table is made when it is not there.
     ///
     /// # Errors
-    /// When Postgres, the store or the catalog fails. Whether it was appended is told by [`Lake::commits`].
+    /// When there are more rows or fewer; when Postgres, the store or the catalog fails. Whether it was appended is told by [`Lake::commits`].
     pub async fn append(
         &self,
         spec: &'static TableSpec,
         commit: Uuid,
         announced: u64,
         rows: BoxStream<'_, sqlx::Result<PgRow>>,
-    ) -> Result<i64> {
+    ) -> Result<()> {
         let table = self.table(spec).await?;
         let files = write::rows(&table, spec, commit, announced, rows).await?;
-        let written = files.rows;
+        if files.rows != announced as i64 {
+            let (name, rows) = (spec.full_name(), files.rows);
+            let text = format!(
+                "{name}: {announced} rows have landed, {rows} were made; `etrplus reconcile` tells which"
+            );
+            return Err(Error::Internal(text));
+        }
         let append = Transaction::new(&table)
             .fast_append()
             .with_check_duplicate(false)
@@ -62,7 +68,7 @@ impl Lake {
         let transaction =
             append.apply(Transaction::new(&table)).map_err(|error| trouble("append", &error))?;
         transaction.commit(&*self.catalog).await.map_err(|error| trouble("append", &error))?;
-        Ok(written)
+        Ok(())
     }
 
     /// The commits that a table has.
@@ -75,6 +81,14 @@ impl Lake {
             snapshot.summary().additional_properties.get(COMMIT_ID).and_then(|id| Uuid::try_parse(id).ok())
         });
         Ok(ids.collect())
+    }
+
+    /// Gives up a table that was to take another one's place. Its files stay.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn forget(&self, remade: &TableSpec) -> Result<()> {
+        self.own_catalog()?.forget(&remade.ident()).await
     }
 
     /// Puts the remade table in the place of the one in use, if that still is where it was found. The files of the old one

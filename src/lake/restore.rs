@@ -9,36 +9,52 @@ use uuid::Uuid;
 
 use super::columns::EPOCH_DAY;
 use super::fingerprint::column;
-use super::read::Choice;
+use super::read::{Choice, Planned};
 use super::tables::{Column, Kind, TableSpec};
 use super::{Lake, Snapshot, trouble};
 use crate::db::copy::TupleWriter;
 use crate::error::{Error, Result};
 
+/// The rows of a snapshot, file by file, as tuples for a binary COPY of some columns. Whole numbers of 32 bits are `integer`,
+/// codes `smallint`, ids `uuid`, lists `text[]`.
+#[derive(Debug)]
+pub struct Tuples {
+    planned: Planned,
+    columns: Vec<&'static Column>,
+}
+
 impl Lake {
-    /// The rows of one file of a snapshot as tuples for a binary COPY of these columns, in pieces. Whole numbers of 32 bits
-    /// are `integer`, codes `smallint`, ids `uuid`, lists `text[]`.
+    /// Finds the files of a snapshot, to be read one by one.
     ///
     /// # Errors
-    /// When the catalog or the store fails, or a value is none of its kind.
+    /// When the catalog or the store fails, or there is no such column.
     pub async fn tuples(
         &self,
         spec: &'static TableSpec,
         snapshot: &Snapshot,
-        file: &str,
         names: &'static [&'static str],
-    ) -> Result<BoxStream<'static, Result<Vec<u8>>>> {
+    ) -> Result<Tuples> {
         let find = |name: &&str| {
             let found = spec.columns.iter().find(|column| column.name == *name);
             found.ok_or_else(|| Error::Internal(format!("{} has no column {name}", spec.full_name())))
         };
         let columns = names.iter().map(find).collect::<Result<Vec<&'static Column>>>()?;
-        let choice = Choice { columns: Some(names), file: Some(file), ..Choice::default() };
-        let batches = self.rows(spec, snapshot, choice).await?;
+        let choice = Choice { columns: Some(names), ..Choice::default() };
+        Ok(Tuples { planned: self.plan(spec, snapshot, choice).await?, columns })
+    }
+}
+
+impl Tuples {
+    /// The tuples of one file, in pieces.
+    ///
+    /// # Errors
+    /// When the file is none of the snapshot's, the store fails, or a value is none of its kind.
+    pub fn of_file(&self, path: &str) -> Result<BoxStream<'static, Result<Vec<u8>>>> {
+        let columns = self.columns.clone();
         let encode = move |batch: iceberg::Result<RecordBatch>| {
             encode(&batch.map_err(|error| trouble("read", &error))?, &columns)
         };
-        Ok(batches.into_stream().map(encode).boxed())
+        Ok(self.planned.file(path)?.into_stream().map(encode).boxed())
     }
 }
 

@@ -5,13 +5,17 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clap::Parser as _;
 use etrplus::commands::rebuild::{RebuildArgs, rebuild};
-use etrplus::db::rebuild_serving::ACCOUNT_COLUMNS;
-use etrplus::lake::TableSpec;
-use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, REPAYMENT_EVENTS};
+use etrplus::db::rebuild_serving::{self, ACCOUNT_COLUMNS, SOURCES};
+use etrplus::db::remake;
+use etrplus::domain::contract::Dataset;
+use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, BATCHES, REPAYMENT_EVENTS};
+use etrplus::lake::{TableSpec, remade};
 use etrplus::pipeline::curate::{self, FED};
+use etrplus::pipeline::rebuild::lake;
 use etrplus::pipeline::rebuild::serving::{self, Order};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _};
+use uuid::Uuid;
 
 use crate::support::app::{Caller, Submission, TestApp, patient};
 use crate::support::lake::rows;
@@ -220,6 +224,101 @@ async fn a_lake_that_lacks_rows_takes_no_account_away() {
     assert_eq!(served(&eyes).await.len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_lost_its_events_or_its_batches_takes_no_account_away() {
+    let (eyes, _) = lived().await;
+    let before = served(&eyes).await;
+    let tables = [
+        ("repayment_events", "the lake has 0 events, 1 have landed"),
+        ("batches", "the lake's last word on"),
+    ];
+    for (table, says) in tables {
+        let rename = |from: &str, to: &str| {
+            format!("UPDATE iceberg_tables SET table_name = '{to}' WHERE table_name = '{from}'")
+        };
+        meddle(&eyes, &[&rename(table, "lost")]).await;
+        let refused = command(&eyes, "serving").await.unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
+        assert_eq!(served(&eyes).await, before);
+        meddle(&eyes, &[&rename("lost", table)]).await;
+    }
+    let (same, told, _) = command(&eyes, "serving --compare-only").await.unwrap();
+    assert!(same, "{told}");
+}
+
+/// Takes every file of the lake in, as a run does that dies right after the last one.
+async fn die_behind_the_last_file(eyes: &TestApp) {
+    let lake = eyes.app.lake.as_ref().unwrap();
+    let mut connection = rebuild_serving::open(&eyes.app.db).await.unwrap().unwrap();
+    for (source, spec) in SOURCES.into_iter().zip([&ACCOUNT_SNAPSHOTS, &REPAYMENT_EVENTS, &BATCHES]) {
+        let snapshot = lake.snapshot(spec).await.unwrap().unwrap();
+        let tuples = lake.tuples(spec, &snapshot, source.columns).await.unwrap();
+        for file in &snapshot.files {
+            let pieces = tuples.of_file(&file.path).unwrap();
+            rebuild_serving::load(&mut connection, source, &file.path, pieces).await.unwrap();
+        }
+    }
+    rebuild_serving::close(connection).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_an_earlier_run_took_in_count_with_their_events_and_only_while_the_lake_has_them() {
+    let (eyes, _) = lived().await;
+    die_behind_the_last_file(&eyes).await;
+    let (same, told, _) = command(&eyes, "serving --compare-only").await.unwrap();
+    assert!(same, "{told}");
+    die_behind_the_last_file(&eyes).await;
+    command(&eyes, "lake").await.unwrap();
+    let (same, told, _) = command(&eyes, "serving --compare-only").await.unwrap();
+    assert!(same && told.starts_with("sender: 5 accounts"), "{told}");
+}
+
+/// Leaves behind that the contributor's accounts are in their place, as a run does that began hours ago and was killed.
+async fn swapped(eyes: &TestApp, hours: u32) {
+    rebuild_serving::close(rebuild_serving::open(&eyes.app.db).await.unwrap().unwrap()).await.unwrap();
+    let began = format!("UPDATE serving_rebuild.begun SET at = now() - interval '{hours} hours'");
+    let swapped = "INSERT INTO serving_rebuild.folded (contributor_id, swapped) SELECT contributor_id, true FROM contributors";
+    meddle(eyes, &[&began, swapped]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_run_put_right_is_left_alone_aloud_and_not_for_ever() {
+    let (eyes, _) = lived().await;
+    let before = served(&eyes).await;
+    meddle(&eyes, &["DELETE FROM accounts WHERE account_ref = 'ACC-000001'"]).await;
+    swapped(&eyes, 1).await;
+    let (_, told, _) = command(&eyes, "serving").await.unwrap();
+    assert_eq!(told, "sender: left alone, an earlier run put it right\n");
+    assert_eq!(served(&eyes).await.len(), before.len() - 1);
+    swapped(&eyes, 1).await;
+    let (same, told, _) = command(&eyes, "serving --compare-only").await.unwrap();
+    assert!(!same && told.starts_with("sender: 5 accounts, 1 differ\n"), "{told}");
+    swapped(&eyes, 13).await;
+    let (_, told, _) = command(&eyes, "serving").await.unwrap();
+    assert!(told.starts_with("sender: 5 accounts, 1 were put right\n"), "{told}");
+    assert_eq!(served(&eyes).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_is_landing_is_waited_for_and_not_given_up() {
+    let (eyes, sender) = lived().await;
+    eyes.published(&sender, &of_month("2026-10-31", &[account(50)])).await;
+    let writing = "WITH live AS (INSERT INTO lake_commits (commit_id, table_name, state, created_at)
+            VALUES (gen_random_uuid(), 'silver.account_snapshots', 'writing', now()) RETURNING commit_id)
+        UPDATE lake_entries SET commit_id = (SELECT commit_id FROM live)
+        WHERE table_name = 'silver.account_snapshots' AND commit_id IS NULL";
+    meddle(&eyes, &[writing]).await;
+    let order = Order { compare_only: false, asked_by: "test".into() };
+    let going = serving::rebuild(&eyes.app, &order, &mut |_, _, _| {});
+    assert!(tokio::time::timeout(Duration::from_secs(3), going).await.is_err(), "it waits");
+    let state: String =
+        sqlx::query_scalar("/* test.open */ SELECT state FROM lake_commits ORDER BY created_at DESC LIMIT 1")
+            .fetch_one(&eyes.database.pool)
+            .await
+            .unwrap();
+    assert_eq!(state, "writing");
+}
+
 #[tokio::test]
 async fn every_column_of_an_account_is_put_in_place() {
     let eyes = TestApp::start().await;
@@ -279,4 +378,86 @@ async fn the_lake_comes_back_from_the_bytes_that_were_received() {
     assert!(whole.iter().all(|row| again.contains(row)), "every row is back");
     let (same, told, _) = command(&eyes, "serving --compare-only").await.unwrap();
     assert!(same, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_with_other_rows_than_have_landed_takes_no_other_ones_place() {
+    let (eyes, _) = lived().await;
+    let before = held(&eyes, &ACCOUNT_SNAPSHOTS).await;
+    let name = ACCOUNT_SNAPSHOTS.full_name();
+    let mut connection = remake::open(&eyes.app.db).await.unwrap().unwrap();
+    let refused = command(&eyes, "lake").await.unwrap_err().to_string();
+    assert!(refused.contains("another rebuild of the lake goes on"), "{refused}");
+
+    // A publication that nobody noted, and that will be made once more.
+    let group = remake::landed(&mut connection, &name).await.unwrap()[0].group;
+    remake::take_from_journal(&mut connection, Dataset::AccountSnapshot, group).await.unwrap();
+    let (lake, beside) = (eyes.app.lake.as_ref().unwrap(), remade(&ACCOUNT_SNAPSHOTS).unwrap());
+    let rows = remake::rows(&mut connection, Dataset::AccountSnapshot);
+    lake.append(beside, Uuid::new_v4(), group.rows as u64, rows).await.unwrap();
+    remake::close(connection).await.unwrap();
+    let (right, told, _) = command(&eyes, "lake").await.unwrap();
+    assert!(
+        !right && told.contains(" 1 differ for no known reason: the table in use was left alone\n"),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("expected {0} rows that have landed, found {1}", group.rows, group.rows * 2)),
+        "{told}"
+    );
+    assert_eq!(held(&eyes, &ACCOUNT_SNAPSHOTS).await, before);
+
+    // Fewer than the ledger says.
+    let change = |by: &str| {
+        format!(
+            "UPDATE lake_entries SET rows = rows {by} WHERE table_name = '{name}' AND publication_no = {}",
+            group.publication_no
+        )
+    };
+    meddle(&eyes, &[&change("+ 1")]).await;
+    let refused = command(&eyes, "lake").await.unwrap_err().to_string();
+    assert!(refused.contains("rows have landed,"), "{refused}");
+    meddle(&eyes, &[&change("- 1")]).await;
+    let (right, told, _) = command(&eyes, "lake").await.unwrap();
+    assert!(right && told.contains(", 0 differed\n"), "{told}");
+    assert_eq!(held(&eyes, &ACCOUNT_SNAPSHOTS).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_ledger_does_not_know_are_not_dropped() {
+    let (eyes, _) = lived().await;
+    // The ledger forgets a publication: its rows stand in the table in use.
+    let name = ACCOUNT_SNAPSHOTS.full_name();
+    let forget = format!(
+        "UPDATE lake_entries SET table_name = 'lost' WHERE entry_no = (
+            SELECT min(entry_no) FROM lake_entries WHERE table_name = '{name}')"
+    );
+    let before = held(&eyes, &ACCOUNT_SNAPSHOTS).await;
+    meddle(&eyes, &[&forget]).await;
+    let (right, told, _) = command(&eyes, "lake").await.unwrap();
+    assert!(
+        !right && told.contains("expected nothing that has landed, found 3 rows in the table in use"),
+        "{told}"
+    );
+    assert_eq!(held(&eyes, &ACCOUNT_SNAPSHOTS).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_a_killed_run_put_in_its_place_is_not_made_once_more() {
+    let (eyes, _) = lived().await;
+    let app = eyes.app.clone();
+    let killed = tokio::spawn(async move {
+        let die = |step: &str, _: i64, _: i64| assert!(!step.contains("repayment_events"), "killed here");
+        lake::rebuild(&app, &mut { die }).await.map(|_| ())
+    });
+    assert!(killed.await.unwrap_err().is_panic());
+    let (right, told, _) = command(&eyes, "lake").await.unwrap();
+    assert!(right, "{told}");
+    assert!(
+        told.starts_with("silver.account_snapshots: left alone, an earlier run put it in its place\n"),
+        "{told}"
+    );
+    assert!(told.contains("silver.repayment_events: 1 rows made anew"), "{told}");
+    let (_, told, _) = command(&eyes, "lake").await.unwrap();
+    assert!(told.starts_with("silver.account_snapshots: 9 rows made anew"), "{told}");
 }

@@ -2,14 +2,16 @@
 //!
 //! Every publication that has landed is made anew: the accepted records are read again from the bytes of their batch, by the
 //! contract and the constants of then. What no file says comes from the journal: corrections, rekeys, withdrawn versions, and months
-//! from before there was a journal. The new table stands beside the one in use until it has everything; then both are compared,
-//! publication by publication, and the catalog's pointer is exchanged, if nothing has landed meanwhile; what has is made first.
+//! from before there was a journal. The new table stands beside the one in use until it has everything; then it is held against the
+//! ledger and the table in use, publication by publication, and the catalog's pointer is exchanged, if nothing has landed
+//! meanwhile; what has is made first. A table that has other rows than the ledger, or differs from the one in use for no
+//! reason that is known, is given up.
 //!
 //! | Step | What is left when the process dies after it | Who goes on |
 //! |---|---|---|
 //! | publications are noted under a commit | a note, and files that no table knows | the next run forgets the note and makes them again |
 //! | the commit is in the new table | the new table and the note | the next run, with the next publications |
-//! | the pointers are exchanged | the table made anew, in use | the next run, with the next table |
+//! | the pointers are exchanged | the table made anew, in use, and a note that it is | the next run, with the next table |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,13 +19,13 @@ use std::time::Duration;
 
 use super::Tell;
 use crate::app::App;
-use crate::db::reconcile::{self, Compared, Found};
+use crate::db::reconcile::{Compared, Found};
 use crate::db::reconcile_records;
-use crate::db::remake::{self, Group};
-use crate::db::{Connection, batches, contributors};
+use crate::db::remake::{self, Group, Landed};
+use crate::db::{Connection, batches, contributors, lake_rows};
 use crate::domain::contract::{Dataset, Terms};
 use crate::error::{Error, Result};
-use crate::lake::{Contents, Lake, TableSpec, remade};
+use crate::lake::{Contents, Lake, TableSpec, contents_of, remade};
 use crate::pipeline::reconcile::JOURNALS;
 use crate::pipeline::refine::{Reread, stage_accepted};
 use crate::privacy::random;
@@ -42,31 +44,53 @@ pub struct Remade {
     pub rows: i64,
     /// Rows that came from the journal, because no file says them.
     pub from_journal: i64,
-    /// The publications of the table in use beside those that were made anew.
-    pub compared: Compared,
+    pub outcome: Outcome,
+}
+
+/// How it ended, with the publications of the table in use beside those that were made anew.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The table made anew is in use. Where it differs, the other one had lost rows, or had other values than the journal.
+    Exchanged(Compared),
+    /// It was given up, for what is told: the table in use is as it was.
+    GivenUp(Compared),
+    /// An earlier run, which was interrupted, put it in its place.
+    Before,
 }
 
 /// Makes the journals' tables anew and puts them in their place.
 ///
 /// # Errors
-/// `conflict` where there is no lake, or one whose catalog lets no table take another one's place; trouble of ours. Whatever was
-/// done stays done, and the next run goes on.
+/// `conflict` where there is no lake, or one whose catalog lets no table take another one's place, or another rebuild goes on;
+/// trouble of ours. Whatever was done stays done, and the next run goes on.
 pub async fn rebuild(app: &Arc<App>, tell: Tell<'_>) -> Result<Vec<Remade>> {
     let lake =
         app.lake.as_ref().ok_or_else(|| Error::conflict("conflict", "there is no lake to make anew"))?;
-    let mut connection = reconcile::connect(&app.db).await?;
-    remake::prepare(&mut connection).await?;
+    let connection = remake::open(&app.db).await?;
+    let mut connection =
+        connection.ok_or_else(|| Error::conflict("conflict", "another rebuild of the lake goes on"))?;
+    let done = rebuild_on(app, lake, &mut connection, tell).await;
+    remake::close(connection).await?;
+    done
+}
+
+async fn rebuild_on(
+    app: &Arc<App>,
+    lake: &Lake,
+    connection: &mut Connection,
+    tell: Tell<'_>,
+) -> Result<Vec<Remade>> {
     let mut done = Vec::new();
     for (dataset, spec) in JOURNALS {
         let new = remade(spec).ok_or_else(|| Error::Internal("a journal without its likeness".into()))?;
-        let mut table = Table { app, lake, dataset, spec, new, rows: 0, from_journal: 0 };
-        if let Some(compared) = table.rebuild(&mut connection, tell).await? {
+        let counts = BTreeMap::new();
+        let mut table = Table { app, lake, dataset, spec, new, rows: 0, from_journal: 0, counts };
+        if let Some(outcome) = table.rebuild(connection, tell).await? {
             let (rows, from_journal) = (table.rows, table.from_journal);
-            done.push(Remade { table: spec.full_name(), rows, from_journal, compared });
+            done.push(Remade { table: spec.full_name(), rows, from_journal, outcome });
         }
     }
-    remake::discard(&mut connection).await?;
-    remake::close(connection).await?;
+    remake::discard(connection).await?;
     Ok(done)
 }
 
@@ -79,14 +103,25 @@ struct Table<'a> {
     new: &'static TableSpec,
     rows: i64,
     from_journal: i64,
+    /// Rows of each publication in the new table, as they were counted in it.
+    counts: BTreeMap<crate::lake::Group, i64>,
+}
+
+/// What a comparison found: all of it, and what nothing explains.
+struct Looked {
+    compared: Compared,
+    unexplained: Vec<Found>,
 }
 
 impl Table<'_> {
     /// `None` when nothing has ever landed in it.
-    async fn rebuild(&mut self, connection: &mut Connection, tell: Tell<'_>) -> Result<Option<Compared>> {
+    async fn rebuild(&mut self, connection: &mut Connection, tell: Tell<'_>) -> Result<Option<Outcome>> {
         let name = self.spec.full_name();
         if self.lake.pointer(self.spec).await?.is_none() {
             return Ok(None);
+        }
+        if remake::is_done(connection, &name).await? {
+            return Ok(Some(Outcome::Before));
         }
         let known: Vec<_> = self.lake.commits(self.new).await?.into_iter().collect();
         remake::keep_only(connection, &name, &known).await?;
@@ -94,17 +129,24 @@ impl Table<'_> {
         for _ in 0..TRIES {
             // First the pointer: what lands after it was read makes the exchange fail.
             let Some(pointer) = self.lake.pointer(self.spec).await? else { return Ok(None) };
-            let missing = remake::missing(connection, &name).await?;
+            let landed = remake::landed(connection, &name).await?;
+            let missing: Vec<Group> = landed.iter().filter(|one| !one.noted).map(|one| one.group).collect();
             self.make(connection, &missing, tell).await?;
             let since = compared.is_some().then_some(missing.as_slice());
-            let more = self.compare(since).await?;
-            compared = Some(match compared {
+            let Looked { compared: more, mut unexplained } = self.compare(connection, since, &landed).await?;
+            unexplained.extend(self.beside_the_ledger(&landed));
+            if !unexplained.is_empty() {
+                self.lake.forget(self.new).await?;
+                return Ok(Some(Outcome::GivenUp(Compared::of(self.counts.len(), unexplained))));
+            }
+            let all = match compared {
                 None => more,
                 Some(first) => first.and(more),
-            });
+            };
             if self.lake.exchange(self.spec, self.new, &pointer).await? {
-                return Ok(compared);
+                return Ok(Some(Outcome::Exchanged(all)));
             }
+            compared = Some(all);
             tokio::time::sleep(PAUSE).await;
         }
         Err(Error::Overloaded("rows landed at every try; start again when less is sent"))
@@ -130,11 +172,9 @@ impl Table<'_> {
             let commit = random::uuid_v4();
             remake::note(connection, &name, commit, some).await?;
             let announced: i64 = some.iter().map(|group| group.rows).sum();
-            let written = self
-                .lake
-                .append(self.new, commit, announced as u64, remake::rows(connection, self.dataset))
-                .await?;
-            self.rows += written;
+            let made_anew = remake::rows(connection, self.dataset);
+            self.lake.append(self.new, commit, announced as u64, made_anew).await?;
+            self.rows += announced;
             made += announced;
             tell(&format!("make {name} anew"), made, all);
         }
@@ -168,27 +208,93 @@ impl Table<'_> {
     }
 
     /// Compares the publications of both tables, value by value: all, or some.
-    async fn compare(&self, since: Option<&[Group]>) -> Result<Compared> {
+    async fn compare(
+        &mut self,
+        connection: &mut Connection,
+        since: Option<&[Group]>,
+        landed: &[Landed],
+    ) -> Result<Looked> {
         let ids: Option<Vec<String>> = since.map(|groups| {
             let ids: BTreeSet<String> = groups.iter().map(|group| group.batch_id.to_string()).collect();
             ids.into_iter().collect()
         });
+        let mut looked = Looked { compared: Compared::of(0, Vec::new()), unexplained: Vec::new() };
         if ids.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Compared::of(0, Vec::new()));
+            return Ok(looked);
         }
         let old = self.contents(self.spec, ids.as_deref()).await?;
         let new = self.contents(self.new, ids.as_deref()).await?;
-        // What the table in use has beyond these has landed since, and is looked at in the next round.
-        let wrong = new.iter().filter(|(group, contents)| old.get(*group) != Some(*contents));
-        let wrong = wrong.map(|((batch, publication), contents)| {
-            let held = old.get(&(batch.clone(), *publication)).map_or(0, |contents| contents.rows);
-            Found {
-                key: format!("batch {batch}, publication {publication}"),
-                expected: format!("{} rows as they were made anew", contents.rows),
-                found: format!("{held} rows, or others"),
+        self.counts.extend(new.iter().map(|(group, contents)| (group.clone(), contents.rows)));
+        let mut wrong = Vec::new();
+        for (group, contents) in &new {
+            let held = old.get(group);
+            if held == Some(contents) {
+                continue;
             }
+            let expected = format!("{} rows as they were made anew", contents.rows);
+            let rows = held.map_or(0, |held| held.rows);
+            let found = Found { key: key(group), expected, found: format!("{rows} rows, or others") };
+            if rows >= contents.rows && !self.is_journal(connection, landed, group, contents).await? {
+                looked.unexplained.push(found.clone());
+            }
+            wrong.push(found);
+        }
+        looked.unexplained.extend(self.unknown(connection, &old, &new).await?);
+        looked.compared = Compared::of(new.len(), wrong);
+        Ok(looked)
+    }
+
+    /// What the table in use has beyond the new one, and did not land since.
+    async fn unknown(
+        &self,
+        connection: &mut Connection,
+        old: &BTreeMap<crate::lake::Group, Contents>,
+        new: &BTreeMap<crate::lake::Group, Contents>,
+    ) -> Result<Vec<Found>> {
+        // Asked after the table was read: what it had then has its commit in the ledger by now.
+        let known = remake::landed(connection, &self.spec.full_name()).await?;
+        let known: BTreeSet<_> = known.iter().map(|one| group_of(&one.group)).collect();
+        let beyond = old.iter().filter(|(group, _)| !new.contains_key(*group) && !known.contains(*group));
+        let found = beyond.map(|(group, contents)| Found {
+            key: key(group),
+            expected: "nothing that has landed".to_owned(),
+            found: format!("{} rows in the table in use", contents.rows),
         });
-        Ok(Compared::of(new.len(), wrong.collect()))
+        Ok(found.collect())
+    }
+
+    /// Whether the new rows of a publication are the journal's.
+    async fn is_journal(
+        &self,
+        connection: &mut Connection,
+        landed: &[Landed],
+        group: &crate::lake::Group,
+        contents: &Contents,
+    ) -> Result<bool> {
+        let Some(Landed { group: known, .. }) = landed.iter().find(|one| group_of(&one.group) == *group)
+        else {
+            return Ok(false);
+        };
+        let batches = [known.batch_id];
+        let rows = lake_rows::of_batches(connection, self.dataset, &batches, known.contributor_id);
+        Ok(contents_of(self.spec, rows).await?.get(group) == Some(contents))
+    }
+
+    /// Where the new table has other rows than have landed: fewer, more, or of other publications.
+    fn beside_the_ledger(&self, landed: &[Landed]) -> Vec<Found> {
+        let mut expected: BTreeMap<crate::lake::Group, i64> = BTreeMap::new();
+        for Landed { group, .. } in landed {
+            *expected.entry(group_of(group)).or_default() += group.rows;
+        }
+        let groups: BTreeSet<_> = expected.keys().chain(self.counts.keys()).collect();
+        let rows = |of: &BTreeMap<crate::lake::Group, i64>, group| of.get(group).copied().unwrap_or(0);
+        let differ = groups.into_iter().filter(|group| rows(&expected, group) != rows(&self.counts, group));
+        let found = differ.map(|group| Found {
+            key: key(group),
+            expected: format!("{} rows that have landed", rows(&expected, group)),
+            found: format!("{} rows made anew", rows(&self.counts, group)),
+        });
+        found.collect()
     }
 
     async fn contents(
@@ -201,4 +307,12 @@ impl Table<'_> {
             None => Ok(BTreeMap::new()),
         }
     }
+}
+
+fn group_of(group: &Group) -> crate::lake::Group {
+    (group.batch_id.to_string(), group.publication_no)
+}
+
+fn key((batch, publication): &crate::lake::Group) -> String {
+    format!("batch {batch}, publication {publication}")
 }

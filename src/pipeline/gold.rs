@@ -9,7 +9,6 @@
 use std::time::{Duration, Instant};
 
 use chrono::{NaiveDate, TimeDelta};
-use sqlx::PgPool;
 
 use crate::app::App;
 use crate::db::gold_versions::{self, GoldVersion};
@@ -67,7 +66,7 @@ pub async fn refresh(app: &App, as_of: NaiveDate) -> Result<Refreshed> {
     let pool = &app.db.system;
     let now = app.clock.now();
     gold_versions::give_up(pool, now - GIVE_UP_AFTER, now).await?;
-    wait_for_writers(pool).await?;
+    wait_for_writers(app).await?;
     let batches = lake.gold_batches().await?;
     // What waits to land is not known of yet, nor is anything that came after it.
     let waiting = gold_versions::waiting_since(pool).await?;
@@ -95,7 +94,8 @@ pub async fn refresh(app: &App, as_of: NaiveDate) -> Result<Refreshed> {
 
 /// Waits for the end of everything that is being written: it may be known of from an instant that is over, and nothing
 /// that was known by a version's instant may come behind it.
-async fn wait_for_writers(pool: &PgPool) -> Result<()> {
+async fn wait_for_writers(app: &App) -> Result<()> {
+    let pool = &app.db.system;
     let (horizon, started) = (gold_versions::horizon(pool).await?, Instant::now());
     while !gold_versions::has_ended_before(pool, horizon).await? {
         if started.elapsed() >= WRITERS {

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::db::gold_versions::{self, GoldVersion};
 use crate::error::{Error, Result};
 use crate::lake::gold::Moment;
+use crate::lake::silver::ACCOUNT_SNAPSHOTS;
 use crate::lake::{Lake, gold_refresh::Sources};
 use crate::privacy::random;
 
@@ -35,7 +36,9 @@ pub enum Refreshed {
 /// # Errors
 /// When a statement, the catalog, the store or Postgres fails.
 pub async fn refresh_yesterday(app: &App) -> Result<u64> {
-    if app.lake.is_none() {
+    let Some(lake) = &app.lake else { return Ok(0) };
+    if lake.snapshot(&ACCOUNT_SNAPSHOTS).await?.is_none() {
+        // Nobody is known yet.
         return Ok(0);
     }
     let Some(yesterday) = app.clock.today().pred_opt() else { return Ok(0) };

@@ -87,7 +87,7 @@ async fn what_landed_in_the_lake_is_downstream_with_its_files_and_snapshot() {
     .await
     .unwrap();
     let all = graph["nodes"].as_array().unwrap();
-    let landed = all.iter().find(|node| node["facts"]["snapshot_id"] == snapshot.to_string()).unwrap();
+    let landed = all.iter().find(|node| node["facts"]["snapshot_id"] == json!(snapshot.to_string())).unwrap();
     assert_eq!((&landed["facts"]["rows"], &landed["facts"]["files"]), (&json!(2), &json!(files)));
 }
 

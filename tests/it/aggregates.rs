@@ -1,5 +1,7 @@
 //! Aggregates of portfolios: what they add up to, what is withheld, and where it came from.
 
+use std::sync::Arc;
+
 use chrono::{NaiveDate, TimeDelta};
 use etrplus::access::Scope;
 use etrplus::pipeline::curate::{self, FED};
@@ -17,7 +19,9 @@ async fn refresh(eyes: &TestApp) {
     for fed in FED {
         curate::land(&eyes.app, fed).await.unwrap();
     }
-    gold::refresh(&eyes.app, DAY.parse().unwrap()).await.unwrap();
+    // A task of its own: plans of its statements go deep, and a long story has little stack left.
+    let app = Arc::clone(&eyes.app);
+    tokio::spawn(async move { gold::refresh(&app, DAY.parse().unwrap()).await.unwrap() }).await.unwrap();
 }
 
 /// What the operation of the document is shown with: a version of gold with a cell that can be told.

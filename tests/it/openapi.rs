@@ -278,8 +278,7 @@ impl Stage {
         let review = review(&eyes, &caller).await;
         let corrections = corrections(&eyes, contributor.contributor_id).await;
         let (notice, archive) = (notice(&eyes, &caller).await, archive::shown(&eyes, &caller).await);
-        // Planning a refresh of gold goes deep: its own future keeps the stack of this one out of the way.
-        Box::pin(aggregates::shown(&eyes, &caller)).await;
+        aggregates::shown(&eyes, &caller).await;
         Stage {
             eyes,
             caller,

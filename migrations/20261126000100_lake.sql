@@ -28,6 +28,7 @@ CREATE TABLE lake_commits (
     created_at   timestamptz NOT NULL,
     written_at   timestamptz,
     landed_at    timestamptz,
+    abandoned_at timestamptz,
     snapshot_id  bigint,
     rows         bigint,
     bytes        bigint,
@@ -35,11 +36,12 @@ CREATE TABLE lake_commits (
     -- The files with their statistics, as the table needs them: until they have landed.
     files        jsonb,
     CHECK (state NOT IN ('written', 'landed') OR (rows IS NOT NULL AND file_paths IS NOT NULL)),
-    CHECK (state <> 'landed' OR landed_at IS NOT NULL)
+    CHECK (state <> 'landed' OR landed_at IS NOT NULL),
+    CHECK (state <> 'abandoned' OR abandoned_at IS NOT NULL)
 );
 -- One committer at a time has a table in hand.
 CREATE UNIQUE INDEX lake_commits_open ON lake_commits (table_name) WHERE state IN ('writing', 'written');
-CREATE INDEX lake_commits_abandoned ON lake_commits (created_at) WHERE state = 'abandoned';
+CREATE INDEX lake_commits_abandoned ON lake_commits (abandoned_at) WHERE state = 'abandoned';
 CREATE INDEX lake_commits_landed ON lake_commits (table_name, landed_at) WHERE state = 'landed';
 
 -- What is to land, in the order in which it was entered: the rows that one publication gave a journal, a change of a
@@ -61,6 +63,12 @@ CREATE TABLE lake_entries (
 CREATE INDEX lake_entries_waiting ON lake_entries (table_name, entry_no) WHERE commit_id IS NULL;
 CREATE INDEX lake_entries_commit ON lake_entries (commit_id) WHERE commit_id IS NOT NULL;
 CREATE INDEX lake_entries_batch ON lake_entries (batch_id);
+-- What a publication gave a journal is one entry, in however many portions it was written.
+CREATE UNIQUE INDEX lake_entries_publication ON lake_entries (table_name, contributor_id, batch_id, publication_no)
+    WHERE table_name <> 'silver.batches' AND publication_no IS NOT NULL;
+-- And what was rejected of a batch at one instant is one.
+CREATE UNIQUE INDEX lake_entries_rejects ON lake_entries (batch_id, known_from)
+    WHERE table_name = 'quarantine.rejected_records';
 
 -- What was published before there was a lake.
 INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)

@@ -41,6 +41,9 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
 }
 
+/// Plans of the gold statements are deep, and are walked by recursion.
+const STACK: usize = 8 << 20;
+
 /// How `reconcile` and `rebuild` end when they found differences, and when they could not compare.
 const DIFFERS: u8 = 1;
 const NOT_COMPARED: u8 = 2;
@@ -67,7 +70,8 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Openapi => openapi::run(&mut stdout()).map(|()| ExitCode::SUCCESS),
         command => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
             runtime.context("cannot start the runtime")?.block_on(run_async(command))
         }
     }

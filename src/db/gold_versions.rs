@@ -130,8 +130,11 @@ pub async fn in_force(ex: impl PgExecutor<'_>) -> Result<Option<GoldVersion>> {
 /// Since when the oldest thing waits that has not landed in the lake.
 pub async fn waiting_since(ex: impl PgExecutor<'_>) -> Result<Option<DateTime<Utc>>> {
     let oldest = sqlx::query_scalar(
-        "/* gold_versions.waiting_since */ SELECT min(e.known_from) FROM lake_entries e
-        LEFT JOIN lake_commits c ON c.commit_id = e.commit_id WHERE c.state IS DISTINCT FROM 'landed'",
+        "/* gold_versions.waiting_since */ SELECT min(w.known_from)
+        FROM (SELECT known_from FROM lake_entries WHERE commit_id IS NULL
+              UNION ALL
+              SELECT e.known_from FROM lake_commits c JOIN lake_entries e ON e.commit_id = c.commit_id
+              WHERE c.state IN ('writing', 'written')) w",
     )
     .fetch_one(ex)
     .await?;

@@ -100,12 +100,13 @@ pub async fn set_landed_in_tx(
 }
 
 /// Gives up an append whose files were never complete.
-pub async fn abandon_in_tx(connection: &mut PgConnection, commit: Uuid) -> Result<bool> {
+pub async fn abandon_in_tx(connection: &mut PgConnection, commit: Uuid, at: DateTime<Utc>) -> Result<bool> {
     let updated = sqlx::query(
-        "/* lake_commits.abandon */ UPDATE lake_commits SET state = 'abandoned'
+        "/* lake_commits.abandon */ UPDATE lake_commits SET state = 'abandoned', abandoned_at = $2
         WHERE commit_id = $1 AND state = 'writing'",
     )
     .bind(commit)
+    .bind(at)
     .execute(connection)
     .await?;
     Ok(updated.rows_affected() == 1)
@@ -119,7 +120,7 @@ pub async fn abandoned(
 ) -> Result<Vec<(Uuid, String)>> {
     let abandoned = sqlx::query_as(
         "/* lake_commits.abandoned */ SELECT commit_id, table_name FROM lake_commits
-        WHERE state = 'abandoned' AND created_at < $1 ORDER BY created_at LIMIT $2",
+        WHERE state = 'abandoned' AND abandoned_at < $1 ORDER BY abandoned_at LIMIT $2",
     )
     .bind(before)
     .bind(limit)
@@ -138,15 +139,4 @@ pub async fn set_swept(ex: impl PgExecutor<'_>, commit: Uuid) -> Result<()> {
     .execute(ex)
     .await?;
     Ok(())
-}
-
-/// How many appends a table has had.
-pub async fn landed(ex: impl PgExecutor<'_>, table: &str) -> Result<i64> {
-    let landed = sqlx::query_scalar(
-        "/* lake_commits.landed */ SELECT count(*) FROM lake_commits WHERE table_name = $1 AND state = 'landed'",
-    )
-    .bind(table)
-    .fetch_one(ex)
-    .await?;
-    Ok(landed)
 }

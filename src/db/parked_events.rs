@@ -185,7 +185,9 @@ pub async fn accept_in_tx(
         to_land AS (
             INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
             SELECT 'silver.repayment_events', contributor_id, batch_id, $3, count(*), $4 FROM gone
-            GROUP BY contributor_id, batch_id)
+            GROUP BY contributor_id, batch_id ON CONFLICT (table_name, contributor_id, batch_id, publication_no)
+                WHERE table_name <> 'silver.batches' AND publication_no IS NOT NULL
+            DO UPDATE SET rows = lake_entries.rows + excluded.rows)
         INSERT INTO repayment_events (contributor_id, batch_id, publication_no, known_from, rules_version, contract, ",
         event_columns!(""),
         ") SELECT g.contributor_id, g.batch_id, $3, $4, $5, g.contract, ",

@@ -39,6 +39,8 @@ pub struct Landing {
     pub rows: i64,
     /// None when there was nothing to append.
     pub snapshot_id: Option<i64>,
+    /// How many snapshots the table has had, when this append made one.
+    pub sequence_no: Option<i64>,
 }
 
 impl Lake {
@@ -166,7 +168,11 @@ impl Lake {
                 if self.sql.is_none() {
                     self.settle(open.commit_id, snapshot, rows).await?;
                 }
-                Ok(Landing { rows, snapshot_id: snapshot })
+                Ok(Landing {
+                    rows,
+                    snapshot_id: snapshot,
+                    sequence_no: Some(table.metadata().last_sequence_number()),
+                })
             }
             Err(error) => match once.found() {
                 Some(snapshot) => self.settle(open.commit_id, Some(snapshot), rows).await,
@@ -180,7 +186,7 @@ impl Lake {
         let mut tx = self.pool.begin().await?;
         lake_commits::set_landed_in_tx(&mut tx, commit, snapshot_id, self.clock.now()).await?;
         tx.commit().await?;
-        Ok(Landing { rows, snapshot_id })
+        Ok(Landing { rows, snapshot_id, sequence_no: None })
     }
 
     /// Removes what a given-up commit left in the store.

@@ -224,7 +224,7 @@ impl Output {
         let open = open.filter(|open| open.commit_id == self.commit);
         let open = open.ok_or(Error::Overloaded("the append was landed by somebody else"))?;
         let landing = lake.land(self.spec, &open).await?;
-        lake.maintain(self.spec).await?;
+        lake.maintain(self.spec, landing).await?;
         Ok((landing.rows as u64, landing.snapshot_id))
     }
 }
@@ -239,7 +239,7 @@ impl Lake {
                 self.land(spec, &open).await?;
             } else {
                 let mut connection = self.pool.acquire().await?;
-                lake_commits::abandon_in_tx(&mut connection, open.commit_id).await?;
+                lake_commits::abandon_in_tx(&mut connection, open.commit_id, self.clock.now()).await?;
             }
         }
         let mut connection = self.pool.acquire().await?;

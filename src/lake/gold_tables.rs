@@ -167,6 +167,10 @@ pub const PORTFOLIO_VINTAGES: TableSpec = portfolio(
     PORTFOLIO_VINTAGES_COLUMNS,
 );
 
+/// All of them.
+pub const GOLD_TABLES: [&TableSpec; 4] =
+    [&SUBJECT_ATTRIBUTES, &PORTFOLIO_MONTHLY, &PORTFOLIO_ROLLS, &PORTFOLIO_VINTAGES];
+
 #[cfg(test)]
 mod tests {
     use super::*;

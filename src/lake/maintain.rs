@@ -16,8 +16,7 @@ use iceberg::transaction::{ApplyTransactionAction as _, Transaction};
 use uuid::Uuid;
 
 use super::tables::TableSpec;
-use super::{Lake, trouble};
-use crate::db::lake_commits;
+use super::{Lake, Landing, trouble};
 use crate::error::Result;
 use crate::privacy::random;
 
@@ -35,8 +34,8 @@ impl Lake {
     ///
     /// # Errors
     /// When the catalog, the store or Postgres fails, or the table moved on meanwhile; the next time will do.
-    pub async fn maintain(&self, spec: &TableSpec) -> Result<bool> {
-        if lake_commits::landed(&self.pool, &spec.full_name()).await? % EVERY != 0 {
+    pub async fn maintain(&self, spec: &TableSpec, landing: Landing) -> Result<bool> {
+        if landing.sequence_no.is_none_or(|number| number % EVERY != 0) {
             return Ok(false);
         }
         self.merge_manifests(spec).await?;

@@ -13,6 +13,7 @@ use crate::db::{lake_commits, lake_entries, lake_rows};
 use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::BatchId;
+use crate::lake::gold_tables::GOLD_TABLES;
 use crate::lake::silver::{ACCOUNT_SNAPSHOTS, APPLICATIONS, BATCHES, REJECTED_RECORDS, REPAYMENT_EVENTS};
 use crate::lake::{Lake, Landing, TableSpec};
 use crate::privacy::random;
@@ -63,8 +64,9 @@ pub async fn land(app: &App, fed: &Fed) -> Result<u64> {
         }
         let open = lake_commits::open(&app.db.system, &name).await?;
         let Some(open) = open.filter(|open| open.commit_id == commit) else { return Ok(landed) };
-        landed += count(fed, lake.land(fed.table, &open).await?);
-        if let Err(error) = lake.maintain(fed.table).await {
+        let landing = lake.land(fed.table, &open).await?;
+        landed += count(fed, landing);
+        if let Err(error) = lake.maintain(fed.table, landing).await {
             tracing::warn!(table = fed.table.name, %error, "maintenance was left to the next time");
         }
     }
@@ -77,7 +79,7 @@ async fn go_on(app: &App, lake: &Lake, fed: &Fed, open: &lake_commits::Open) -> 
         return Ok(count(fed, lake.land(fed.table, open).await?));
     }
     let mut tx = app.db.system.begin().await?;
-    if lake_commits::abandon_in_tx(&mut tx, open.commit_id).await? {
+    if lake_commits::abandon_in_tx(&mut tx, open.commit_id, app.clock.now()).await? {
         lake_entries::release_in_tx(&mut tx, open.commit_id).await?;
     }
     tx.commit().await?;
@@ -175,8 +177,9 @@ pub async fn sweep(app: &App) -> Result<u64> {
     let before = app.clock.now() - SWEEP_AFTER;
     let mut swept = 0;
     for (commit, table) in lake_commits::abandoned(&app.db.system, before, SWEEP_PORTION).await? {
-        let Some(fed) = FED.iter().find(|fed| fed.table.full_name() == table) else { continue };
-        lake.sweep(fed.table, commit).await?;
+        let fed = FED.iter().map(|fed| fed.table);
+        let Some(table) = fed.chain(GOLD_TABLES).find(|known| known.full_name() == table) else { continue };
+        lake.sweep(table, commit).await?;
         lake_commits::set_swept(&app.db.system, commit).await?;
         swept += 1;
     }

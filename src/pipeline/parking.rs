@@ -89,7 +89,9 @@ async fn reject_portion(app: &App, contributor: ContributorId, now: DateTime<Utc
         outcomes.add(event, false, std::slice::from_ref(&too_late))?;
     }
     parked_events::remove_in_tx(&mut tx, &keys).await?;
-    let deed = Deed { action: "batch.events_expired", cause: ("schedule", "reject_expired_events"), at: now };
+    // Each portion at an instant of its own: what is rejected of a batch at one instant lands together.
+    let at = app.clock.now();
+    let deed = Deed { action: "batch.events_expired", cause: ("schedule", "reject_expired_events"), at };
     outcomes.write_in_tx(&mut tx, contributor, &deed).await?;
     tx.commit().await?;
     Ok(expired.len() as u64)

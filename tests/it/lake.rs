@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use etrplus::db::{lake_commits, lake_entries};
-use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, BATCHES, REJECTED_RECORDS};
+use etrplus::lake::silver::{ACCOUNT_SNAPSHOTS, BATCHES, REJECTED_RECORDS, REPAYMENT_EVENTS};
 use etrplus::pipeline::curate::{self, FED};
 use serde_json::{Value, json};
 
@@ -209,4 +209,29 @@ async fn manifests_are_merged_and_no_row_is_touched() {
     eyes.published(&sender, &book(101..109)).await;
     land(&eyes).await;
     assert_eq!(keys(&rows(&eyes.app, &ACCOUNT_SNAPSHOTS).await), accepted(&eyes).await);
+}
+
+/// Parked events are accepted in portions of one publication, more than one of which is needed here.
+#[tokio::test]
+async fn events_that_waited_for_their_account_land_once_however_many_they_are() {
+    const EVENTS: u32 = 4_200;
+    let eyes = TestApp::start().await;
+    let sender = eyes.contributor("paylater", patient()).await;
+    let payment = |n: u32| {
+        json!({
+            "event_id": format!("PAY-{n}"), "account_ref": "ACC-000001", "event_type": "PAYMENT",
+            "value_date": "2026-11-15", "amount": 1,
+        })
+    };
+    let records: Vec<Value> = (0..EVENTS).map(payment).collect();
+    let query = "dataset=repayment_event&mode=DELTA&period_end=2026-11-23".to_owned();
+    let events = eyes.published(&sender, &Submission { query, ..Submission::ndjson(ndjson(&records)) }).await;
+    land(&eyes).await;
+    eyes.published(&sender, &book(1..2)).await;
+
+    land(&eyes).await;
+
+    let expected: Vec<(String, i64)> = (1..=i64::from(EVENTS)).map(|n| (events.clone(), n)).collect();
+    assert!(keys(&rows(&eyes.app, &REPAYMENT_EVENTS).await) == expected);
+    assert_eq!(state(&sender, &events).await, "curated");
 }

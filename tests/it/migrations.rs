@@ -98,7 +98,7 @@ const SHIPPED: &[(i64, &str)] = &[
     ),
     (
         20_261_126_000_100,
-        "c7b9e750c861997fe0a4278defa23e703540b8dcab9d1c3fdf638475f57f3d0ac3ca53422c45ee9293df82a58fdd7f73",
+        "a154d5ee211db82456c529291fb297305caebaebd32d27e2c468da4e3a45bfda1bc60fda926370759744673766383f9f",
     ),
     (
         20_261_126_000_200,

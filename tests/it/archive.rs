@@ -63,7 +63,8 @@ pub async fn shown(eyes: &TestApp, caller: &Caller) -> BTreeMap<&'static str, St
     operations.into_iter().chain(others).collect()
 }
 
-async fn land(eyes: &TestApp) {
+/// Ten seconds later everything that waits lands.
+pub async fn land(eyes: &TestApp) {
     eyes.advance(TimeDelta::seconds(10));
     for fed in FED {
         curate::land(&eyes.app, fed).await.unwrap();

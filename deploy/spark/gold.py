@@ -5,7 +5,7 @@ The same files that the server runs on DataFusion run here, in the same order, o
 catalog (Iceberg) or over folders of Parquet files. Money is exact in both, so the results are compared by control sums:
 rows, the sum of every number, and a hash over whole rows that does not depend on their order.
 
-    spark-submit gold.py --catalog etrplus --as-of 2026-10-31 --known-at 2026-11-24T00:00:00Z --out s3a://…/gold/
+    spark-submit gold.py --catalog etrplus --as-of 2026-10-31 --known-at 2026-11-24T00:00:00Z --work s3a://…/work/ --out s3a://…/gold/
     spark-submit gold.py --tables /lake --as-of … --known-at … --out /gold --sums /gold.json
     spark-submit gold.py --sums-of /gold-of-datafusion --sums /other.json
     python3 gold.py --compare /gold.json /other.json
@@ -43,6 +43,8 @@ def session(name):
         # Overflow and bad casts are errors, not nulls.
         .config("spark.sql.ansi.enabled", "true")
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+        # The answer has some seventy columns: its plan as text would fill the driver.
+        .config("spark.sql.maxPlanStringLength", "20000")
         .getOrCreate()
     )
 
@@ -80,14 +82,16 @@ def register(spark, args):
     days.createOrReplaceTempView("calendar")
 
 
-def compute(spark, sql):
-    """Each step is kept: later ones ask it several times, and a plan of all of them together would be endless."""
+def compute(spark, sql, work):
+    """Each step is written and read back: later ones ask it several times, and a plan of all of them together would be
+    endless. What is written survives the loss of an executor."""
     for step in STEPS:
         began = time.monotonic()
-        result = spark.sql((pathlib.Path(sql) / f"{step}.sql").read_text()).persist()
+        folder = f"{work.rstrip('/')}/{step}"
+        spark.sql((pathlib.Path(sql) / f"{step}.sql").read_text()).write.mode("overwrite").parquet(folder)
+        result = spark.read.parquet(folder)
         result.createOrReplaceTempView(step)
-        rows = result.count()
-        print(f"{step}: {rows} rows, {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+        print(f"{step}: {result.count()} rows, {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
     return result
 
 
@@ -128,6 +132,7 @@ def main():
     parser.add_argument("--as-of", help="the valid day")
     parser.add_argument("--known-at", help="the known instant, RFC 3339")
     parser.add_argument("--sql", default=str(pathlib.Path(__file__).resolve().parents[2] / "gold"))
+    parser.add_argument("--work", default="/tmp/etrplus-gold", help="folder for what the steps leave to each other; every executor must reach it")
     parser.add_argument("--out", help="where the attributes are written as Parquet; left out: only control sums")
     parser.add_argument("--sums", help="file for the control sums")
     parser.add_argument("--sums-of", help="only the control sums of Parquet files that another engine wrote")
@@ -140,7 +145,7 @@ def main():
         result = spark.read.parquet(args.sums_of)
     elif (args.catalog or args.tables) and args.as_of and args.known_at:
         register(spark, args)
-        result = compute(spark, args.sql)
+        result = compute(spark, args.sql, args.work)
     else:
         parser.error("say --as-of, --known-at and one of --catalog and --tables")
     sums = control_sums(result)

@@ -1,6 +1,7 @@
 //! Archive queries: what profiles would have said, from the lake alone, whatever came later.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,7 +43,9 @@ pub async fn asked(caller: &Caller, key: &str, request: &Value) -> String {
 /// Answers what waits. Whatever is being written anywhere in the database server is waited for.
 pub async fn until_answered(eyes: &TestApp) {
     for _ in 0..400 {
-        if archive::run(&eyes.app).await.unwrap() > 0 {
+        // A task of its own: plans of its statements go deep, and a long story has little stack left.
+        let app = Arc::clone(&eyes.app);
+        if tokio::spawn(async move { archive::run(&app).await.unwrap() }).await.unwrap() > 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
@@ -63,7 +66,8 @@ pub async fn shown(eyes: &TestApp, caller: &Caller) -> BTreeMap<&'static str, St
     operations.into_iter().chain(others).collect()
 }
 
-async fn land(eyes: &TestApp) {
+/// Ten seconds later everything that waits lands.
+pub async fn land(eyes: &TestApp) {
     eyes.advance(TimeDelta::seconds(10));
     for fed in FED {
         curate::land(&eyes.app, fed).await.unwrap();

@@ -212,9 +212,9 @@ async fn add_ranges(app: &App, provenance: &mut Provenance) -> Result<()> {
     missing.dedup();
     let known = match SEARCHES.try_acquire() {
         Ok(_permit) if !missing.is_empty() => {
-            match timeout(SEARCH, locate_in(app, &missing, Instant::now() + SEARCH)).await {
-                Ok(Err(error)) => tracing::warn!(%error, "bytes of records were not found"),
-                Ok(Ok(_)) | Err(_) => {}
+            let search = locate_in(app, &missing, Instant::now() + SEARCH);
+            if let Ok(Err(error)) = timeout(SEARCH, search).await {
+                tracing::warn!(%error, "bytes of records were not found");
             }
             record_ranges::find(&app.db.system, &batch_ids, &numbers).await?
         }

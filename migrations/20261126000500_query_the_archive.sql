@@ -66,3 +66,10 @@ CREATE POLICY archive_queries_system ON archive_queries USING (etr_is_system());
 ALTER TABLE archive_query_subjects ENABLE ROW LEVEL SECURITY;
 ALTER TABLE archive_query_subjects FORCE ROW LEVEL SECURITY;
 CREATE POLICY archive_query_subjects_system ON archive_query_subjects USING (etr_is_system());
+
+-- What was withheld at an instant is asked for. A case that restricts its account again does so by another row: what was
+-- withheld before stays as it was.
+ALTER TABLE serving_restrictions DROP CONSTRAINT serving_restrictions_pkey;
+ALTER TABLE serving_restrictions ADD COLUMN restriction_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
+CREATE UNIQUE INDEX serving_restrictions_in_force ON serving_restrictions (contributor_id, account_ref, kind, case_id)
+    WHERE lifted_at IS NULL;

@@ -17,7 +17,7 @@ ALTER TABLE corrections
         OR (agreed_by IS NOT NULL AND agreed_by <> decided_by));
 
 -- Whose the records of a rekey are. Kept for good once it is applied: a record that comes later under the wrong person
--- does not move them back.
+-- does not move them back, unless a rekey that is applied later gave them to that person again.
 CREATE TABLE rekeys (
     correction_id uuid PRIMARY KEY REFERENCES corrections,
     contributor_id uuid NOT NULL REFERENCES contributors,
@@ -26,8 +26,6 @@ CREATE TABLE rekeys (
     -- Whose they are. Before it is applied: how the person is to be called if nobody knows the token by then.
     to_subject uuid NOT NULL,
     applied_at timestamptz,
-    -- When a later rekey gave the records back.
-    lifted_at timestamptz,
     as_of_from date NOT NULL,
     -- Null: the newest record was among them, and what comes later is the right person's, too.
     as_of_to date,

@@ -9,13 +9,13 @@ CREATE TABLE redisclosures (
     -- Null: a listing was taken back.
     correction_id uuid REFERENCES corrections,
     changed_at timestamptz NOT NULL,
-    -- Since when it was known as it was told.
+    -- Since when anything of the account was known: none of its versions was told before.
     known_from timestamptz NOT NULL,
-    -- When the schedule met it, so that it is committed: what is answered from then on tells the new state.
+    -- When the schedule had met it, so that it was committed: what is read from then on tells the new state.
     seen_at timestamptz,
     -- When the notices were made.
     noticed_at timestamptz,
-    -- The first day that it speaks of: who asked as of an earlier one was not told of it.
+    -- The first day that the account speaks of: who asked as of an earlier one was not told of it.
     as_of_from date NOT NULL,
     change text NOT NULL CHECK (change IN ('CORRECTED', 'REMOVED', 'DELISTED')),
     account_ref text NOT NULL CHECK (length(account_ref) BETWEEN 1 AND 64),

@@ -126,9 +126,9 @@ async fn put_batch(url: &str, contributor: etrplus::ids::ContributorId) -> Resul
     sqlx::query(
         "INSERT INTO batches (batch_id, contributor_id, client_id, dataset, mode, period_end, envelope, state, sha256,
              received_bytes, receipt, received_at, idempotency_key, content_type, content_encoding, stored_encoding,
-             object_key, created_at)
+             object_key, receiving_until, created_at)
          SELECT $1::text::uuid, $2, client_id, 'account_snapshot', 'DELTA', '2026-10-31', '{\"schema_version\": \"1\"}', 'received',
-             sha256(''), 0, 'none', now(), 'k', 'text/csv', 'identity', 'identity', 'bronze/none', now()
+             sha256(''), 0, 'none', now(), 'k', 'text/csv', 'identity', 'identity', 'bronze/none', now(), now()
          FROM clients WHERE contributor_id = $2 LIMIT 1",
     )
     .bind(BATCH)

@@ -17,17 +17,20 @@ pub enum Scope {
     ProfilesExplain,
     /// Ask for attributes of many subjects as of the past, for the purposes in the client's agreement.
     ArchiveQuery,
+    /// Read what the portfolios of all contributors add up to.
+    AggregatesRead,
     /// Run the bureau.
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 6] = [
+    pub const ALL: [Scope; 7] = [
         Scope::BatchesWrite,
         Scope::BatchesRead,
         Scope::ProfilesQuery,
         Scope::ProfilesExplain,
         Scope::ArchiveQuery,
+        Scope::AggregatesRead,
         Scope::Admin,
     ];
 
@@ -38,6 +41,7 @@ impl Scope {
             Scope::ProfilesQuery => "profiles:query",
             Scope::ProfilesExplain => "profiles:explain",
             Scope::ArchiveQuery => "archive:query",
+            Scope::AggregatesRead => "aggregates:read",
             Scope::Admin => "admin",
         }
     }
@@ -52,7 +56,7 @@ impl fmt::Display for Scope {
 /// The word is no scope of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a scope: the scopes are batches:write, batches:read, profiles:query, profiles:explain, archive:query and admin"
+    "not a scope: the scopes are batches:write, batches:read, profiles:query, profiles:explain, archive:query, aggregates:read and admin"
 )]
 pub struct UnknownScope;
 
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_set_reads_back_what_it_prints() {
-        for bits in 0..64u8 {
+        for bits in 0..128u8 {
             let set = ScopeSet(bits);
             assert_eq!(set.to_string().parse::<ScopeSet>(), Ok(set));
         }

@@ -46,8 +46,8 @@ struct CreateArgs {
     /// Slug of the contributor whose data it sends and reads.
     #[arg(long, value_name = "SLUG")]
     contributor: Option<String>,
-    /// batches:write, batches:read, profiles:query, profiles:explain, archive:query or admin; repeat or separate
-    /// with commas.
+    /// batches:write, batches:read, profiles:query, profiles:explain, archive:query, aggregates:read or admin;
+    /// repeat or separate with commas.
     #[arg(long = "scope", required = true, value_delimiter = ',')]
     scopes: Vec<Scope>,
     /// A purpose in its agreement, such as CREDIT_APPLICATION; repeat or separate with commas.

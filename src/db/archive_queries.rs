@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::domain::archive::{Format, State};
 use crate::error::{Error, Result};
 use crate::ids::{ArchiveQueryId, ClientId, QueryId};
+use crate::privacy::Token;
 
 /// What a client asks.
 #[derive(Clone, Debug)]
@@ -370,21 +371,25 @@ pub async fn cancel_in_tx(
     Ok(cancelled.rows_affected() == 1)
 }
 
-/// Results that have had their time, and what attempts at failed and cancelled queries may have left: `(query, attempt)`.
+/// Results that have had their time, and what attempts at queries that failed or were cancelled before `ended_before` may
+/// have left: `(query, attempt)`. Whoever is at a younger one may still put its object there.
 pub async fn removable(
     ex: impl PgExecutor<'_>,
     now: DateTime<Utc>,
+    ended_before: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<(ArchiveQueryId, Uuid)>> {
     let removable = sqlx::query_as(
         "/* archive_queries.removable */
         (SELECT archive_query_id, attempt FROM archive_queries WHERE state = 'done' AND expires_at <= $1
-         ORDER BY expires_at LIMIT $2)
+         ORDER BY expires_at LIMIT $3)
         UNION ALL
         (SELECT archive_query_id, attempt FROM archive_queries
-         WHERE state IN ('failed', 'cancelled') AND attempt IS NOT NULL ORDER BY archive_query_id LIMIT $2)",
+         WHERE state IN ('failed', 'cancelled') AND attempt IS NOT NULL AND finished_at < $2
+         ORDER BY archive_query_id LIMIT $3)",
     )
     .bind(now)
+    .bind(ended_before)
     .bind(limit)
     .fetch_all(ex)
     .await?;
@@ -435,6 +440,50 @@ pub async fn subjects(
     .fetch_all(ex)
     .await?;
     Ok(subjects)
+}
+
+/// How many subjects of a query are persons who were erased, as [`subjects`] knows them.
+pub async fn count_erased(ex: impl PgExecutor<'_>, id: ArchiveQueryId) -> Result<i64> {
+    let erased = sqlx::query_scalar(
+        "/* archive_queries.count_erased */ SELECT count(*)
+        FROM archive_query_subjects s
+        JOIN footprints f ON f.query_id = s.query_id
+        LEFT JOIN subject_identifiers i ON i.token = f.subject_token
+        WHERE s.archive_query_id = $1
+          AND (EXISTS (SELECT FROM erasure_tombstones t WHERE t.token = f.subject_token)
+               OR i.subject_id IN (SELECT j.subject_id FROM erasure_tombstones t JOIN subject_identifiers j USING (token)))",
+    )
+    .bind(id)
+    .fetch_one(ex)
+    .await?;
+    Ok(erased)
+}
+
+/// Lets every result expire that tells of a person, by a token of theirs; says how many.
+pub async fn expire_of_person_in_tx(
+    connection: &mut PgConnection,
+    token: &Token,
+    at: DateTime<Utc>,
+) -> Result<u64> {
+    let expired = sqlx::query(
+        "/* archive_queries.expire_of_person */
+        WITH person AS (
+            SELECT $1::bytea AS token
+            UNION SELECT o.token FROM subject_identifiers i JOIN subject_identifiers o USING (subject_id) WHERE i.token = $1),
+        told AS (
+            SELECT q.archive_query_id FROM archive_queries q
+            WHERE q.state = 'done' AND q.expires_at > $2
+              AND q.archive_query_id IN (
+                  SELECT s.archive_query_id FROM person p JOIN footprints f ON f.subject_token = p.token
+                  JOIN archive_query_subjects s ON s.query_id = f.query_id)
+            ORDER BY q.archive_query_id FOR UPDATE)
+        UPDATE archive_queries q SET expires_at = $2 FROM told WHERE told.archive_query_id = q.archive_query_id",
+    )
+    .bind(token.as_slice())
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(expired.rows_affected())
 }
 
 /// Why an account is withheld, as the statements of `gold/` read it.

@@ -188,10 +188,11 @@ pub async fn agree_in_tx(
     Ok(agreed.rows_affected() == 1)
 }
 
-/// Notes what the history rules find now, and why they are overridden, of a request that is about to be applied.
+/// Notes what the history rules find now, and why they are overridden, of a request that still waits.
 pub async fn set_history_in_tx(connection: &mut PgConnection, of: &Correction) -> Result<()> {
     sqlx::query(
-        "/* corrections.set_history */ UPDATE corrections SET history = $2, override_reason = $3 WHERE correction_id = $1",
+        "/* corrections.set_history */ UPDATE corrections SET history = $2, override_reason = $3
+        WHERE correction_id = $1 AND state = 'requested'",
     )
     .bind(of.correction_id)
     .bind(&of.history)
@@ -257,20 +258,19 @@ pub async fn targets(connection: &mut PgConnection, of: &Correction) -> Result<V
     Ok(rows.iter().filter_map(Value::as_object).map(as_sent).collect())
 }
 
-/// Since when the earliest of those records is known as it is, and the first day that they are of.
+/// Since when anything was known of the correction's account, and the first day that it was told of. All its versions, and
+/// batches that count no longer, were told once; and what is corrected in one month may stand in the answers of every other.
 pub async fn known_since(
     connection: &mut PgConnection,
     of: &Correction,
 ) -> Result<(DateTime<Utc>, NaiveDate)> {
-    let since = sqlx::query_as(concat!(
-        "/* corrections.known_since */ ",
-        records_in_range!(),
-        " SELECT coalesce(min(known_from), 'epoch'), coalesce(min(as_of_date), $3) FROM targets"
-    ))
+    let since = sqlx::query_as(
+        "/* corrections.known_since */ SELECT coalesce(min(known_from), 'epoch'), coalesce(min(as_of_date), $3)
+        FROM account_snapshots WHERE contributor_id = $1 AND account_ref = $2",
+    )
     .bind(of.contributor_id)
     .bind(&of.account_ref)
     .bind(of.as_of_from)
-    .bind(of.as_of_to)
     .fetch_one(connection)
     .await?;
     Ok(since)

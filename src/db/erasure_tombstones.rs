@@ -57,8 +57,8 @@ pub async fn any_in_tx(connection: &mut PgConnection, tokens: &[&[u8]]) -> Resul
     Ok(!among(connection, tokens).await?.is_empty())
 }
 
-/// Held against whoever inserts, not against another batch.
-async fn keep_in_tx(connection: &mut PgConnection) -> Result<()> {
+/// No tombstone is put from here to the end of the transaction. Held against whoever inserts, not against another batch.
+pub async fn keep_in_tx(connection: &mut PgConnection) -> Result<()> {
     sqlx::query("/* erasure_tombstones.keep */ LOCK TABLE erasure_tombstones IN SHARE MODE")
         .execute(connection)
         .await?;

@@ -115,6 +115,39 @@ pub async fn newest(ex: impl PgExecutor<'_>, as_of: Option<NaiveDate>) -> Result
     Ok(version)
 }
 
+/// The version that is in force: the newest of the latest day.
+pub async fn in_force(ex: impl PgExecutor<'_>) -> Result<Option<GoldVersion>> {
+    let version = sqlx::query_as(
+        "/* gold_versions.in_force */
+        SELECT gold_version, state, as_of, known_at, started_at, finished_at, sources, tables, control_sums, cause
+        FROM gold_versions WHERE state = 'landed' ORDER BY as_of DESC, gold_version DESC LIMIT 1",
+    )
+    .fetch_optional(ex)
+    .await?;
+    Ok(version)
+}
+
+/// A point that everything comes behind which has not begun to write yet.
+pub async fn horizon(ex: impl PgExecutor<'_>) -> Result<i64> {
+    let horizon = sqlx::query_scalar(
+        "/* gold_versions.horizon */ SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+    )
+    .fetch_one(ex)
+    .await?;
+    Ok(horizon)
+}
+
+/// Whether everything that was being written before a [`horizon`] has ended.
+pub async fn has_ended_before(ex: impl PgExecutor<'_>, horizon: i64) -> Result<bool> {
+    let ended = sqlx::query_scalar(
+        "/* gold_versions.has_ended */ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= $1",
+    )
+    .bind(horizon)
+    .fetch_one(ex)
+    .await?;
+    Ok(ended)
+}
+
 /// Since when the oldest thing waits that has not landed in the lake.
 pub async fn waiting_since(ex: impl PgExecutor<'_>) -> Result<Option<DateTime<Utc>>> {
     let oldest = sqlx::query_scalar(

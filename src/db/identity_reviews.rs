@@ -100,8 +100,7 @@ pub async fn open_staged_in_tx(
         SELECT $1, i.account_ref, 'IN_REVIEW', i.case_id, $3
         FROM met JOIN identity_reviews i USING (account_ref, name_pair)
         WHERE i.contributor_id = $1 AND i.state <> 'same_person' AND i.correction_id IS NULL
-        ON CONFLICT (contributor_id, account_ref, kind, case_id) DO UPDATE SET lifted_at = NULL,
-            opened_at = CASE WHEN serving_restrictions.lifted_at IS NULL THEN serving_restrictions.opened_at ELSE $3 END",
+        ON CONFLICT (contributor_id, account_ref, kind, case_id) WHERE lifted_at IS NULL DO NOTHING",
     )
     .bind(contributor)
     .bind(batch)
@@ -141,7 +140,8 @@ pub async fn release_in_tx(
     Ok(())
 }
 
-/// The opposite, for a batch that counts again: what its records, or those before it, had put in review.
+/// The opposite, for a batch that counts again: what its records, or those before it, had put in review. It is another
+/// restriction: what was withheld at an earlier instant stays what it was.
 pub async fn restore_in_tx(
     connection: &mut PgConnection,
     contributor: ContributorId,
@@ -149,15 +149,19 @@ pub async fn restore_in_tx(
     at: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query(
-        "/* identity_reviews.restore */ UPDATE serving_restrictions r SET lifted_at = NULL, opened_at = $3
-        FROM identity_reviews i JOIN batches opened ON opened.batch_id = i.batch_id
+        "/* identity_reviews.restore */
+        INSERT INTO serving_restrictions (contributor_id, account_ref, kind, case_id, opened_at)
+        SELECT DISTINCT r.contributor_id, r.account_ref, r.kind, r.case_id, $3::timestamptz
+        FROM serving_restrictions r JOIN identity_reviews i ON i.case_id = r.case_id
+        JOIN batches opened ON opened.batch_id = i.batch_id
         JOIN batches b ON b.batch_id = $2 AND b.publication_no >= opened.publication_no
-        WHERE r.contributor_id = $1 AND r.kind = 'IN_REVIEW' AND r.lifted_at IS NOT NULL AND r.case_id = i.case_id
+        WHERE r.contributor_id = $1 AND r.kind = 'IN_REVIEW' AND r.lifted_at IS NOT NULL
           AND i.state <> 'same_person' AND i.correction_id IS NULL
           AND EXISTS (
               SELECT FROM account_snapshots s
               WHERE s.contributor_id = $1 AND s.account_ref = i.account_ref AND s.subject_id = i.subject_id
-                AND s.batch_id = $2)",
+                AND s.batch_id = $2)
+        ON CONFLICT (contributor_id, account_ref, kind, case_id) WHERE lifted_at IS NULL DO NOTHING",
     )
     .bind(contributor)
     .bind(batch)

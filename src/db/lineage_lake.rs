@@ -65,6 +65,28 @@ pub async fn commits(ex: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Commit
     Ok(commits)
 }
 
+/// The instant from which on appends are looked at that nobody may have been told of. It is `floor` the first time, and
+/// moves to it as often as everything before it has been told of: an outage of any length keeps it where it is.
+pub async fn told_up_to_in_tx(connection: &mut PgConnection, floor: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    sqlx::query(
+        "/* lineage_lake.tell_up_to */ INSERT INTO lineage_told AS w (kind, run_id, told_at)
+        VALUES ('up_to', '00000000-0000-0000-0000-000000000000', $1)
+        ON CONFLICT (kind, run_id) DO UPDATE SET told_at = $1
+        WHERE w.told_at < $1 AND NOT EXISTS (
+            SELECT FROM lake_commits c WHERE c.state = 'landed' AND c.landed_at >= w.told_at AND c.landed_at < $1
+              AND NOT EXISTS (SELECT FROM lineage_told t WHERE t.kind = 'commit' AND t.run_id = c.commit_id))",
+    )
+    .bind(floor)
+    .execute(&mut *connection)
+    .await?;
+    let up_to = sqlx::query_scalar(
+        "/* lineage_lake.told_up_to */ SELECT told_at FROM lineage_told WHERE kind = 'up_to'",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(up_to)
+}
+
 /// Appends that landed since an instant and of which nobody has been told, oldest first; each is this transaction's.
 pub async fn untold_in_tx(
     connection: &mut PgConnection,

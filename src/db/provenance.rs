@@ -78,12 +78,13 @@ pub async fn snapshots(
     Ok(records)
 }
 
-/// The events that move a person's accounts after their snapshots, and the payments that tell of instalments.
+/// The events that move a person's accounts after their snapshots up to a day, and the payments that tell of instalments
+/// due by then, whenever they were paid: until it is, an instalment is late. `accounts` are contributors and their refs.
 pub async fn events(
     connection: &mut PgConnection,
     subject: SubjectId,
-    contributors: &[ContributorId],
-    account_refs: &[String],
+    (contributors, account_refs): (&[ContributorId], &[String]),
+    as_of: NaiveDate,
 ) -> Result<Vec<Record>> {
     let records = sqlx::query_as(
         "/* provenance.events */
@@ -93,13 +94,15 @@ pub async fn events(
         JOIN accounts a ON a.subject_id = $1 AND a.contributor_id = w.contributor_id AND a.account_ref = w.account_ref
         JOIN repayment_events e ON e.contributor_id = w.contributor_id AND e.account_ref = w.account_ref
             AND e.withdrawn_at IS NULL
-            AND (e.value_date > a.as_of_date OR (e.event_type = 1 AND e.instalment_due_date IS NOT NULL))
+            AND ((e.value_date > a.as_of_date AND e.value_date <= $4)
+                 OR (e.event_type = 1 AND e.instalment_due_date <= $4))
         LEFT JOIN batches b ON b.batch_id = e.batch_id
         ORDER BY w.n, e.value_date DESC, e.publication_no DESC, e.record_no DESC",
     )
     .bind(subject)
     .bind(contributors)
     .bind(account_refs)
+    .bind(as_of)
     .fetch_all(connection)
     .await?;
     Ok(records)

@@ -50,9 +50,9 @@ pub struct Redisclosure {
     /// `CORRECTED`, `REMOVED` or `DELISTED`.
     pub change: String,
     pub changed_at: DateTime<Utc>,
-    /// Since when it was known as it was told.
+    /// Since when anything of it was known.
     pub known_from: DateTime<Utc>,
-    /// The first day that it speaks of.
+    /// The first day that anything of it speaks of.
     pub as_of_from: NaiveDate,
     pub seen_at: Option<DateTime<Utc>>,
     /// When the notices were made.
@@ -113,12 +113,27 @@ pub async fn listed(
     Ok(listed)
 }
 
-/// Notes which changes are committed by now.
-pub async fn set_seen(ex: impl PgExecutor<'_>, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query("/* redisclosures.set_seen */ UPDATE redisclosures SET seen_at = $1 WHERE seen_at IS NULL AND noticed_at IS NULL")
-        .bind(now)
-        .execute(ex)
-        .await?;
+/// Changes that were not met before: they are committed by now.
+pub async fn unseen(ex: impl PgExecutor<'_>) -> Result<Vec<RedisclosureId>> {
+    let unseen = sqlx::query_scalar(
+        "/* redisclosures.unseen */ SELECT redisclosure_id FROM redisclosures WHERE seen_at IS NULL AND noticed_at IS NULL",
+    )
+    .fetch_all(ex)
+    .await?;
+    Ok(unseen)
+}
+
+/// Notes when changes were met first. `at` is taken after [`unseen`] told them, so that it is not before their commit.
+pub async fn set_seen(ex: impl PgExecutor<'_>, changes: &[RedisclosureId], at: DateTime<Utc>) -> Result<()> {
+    let ids: Vec<Uuid> = changes.iter().map(|id| id.0).collect();
+    sqlx::query(
+        "/* redisclosures.set_seen */ UPDATE redisclosures SET seen_at = $1
+        WHERE redisclosure_id = ANY($2) AND seen_at IS NULL",
+    )
+    .bind(at)
+    .bind(ids)
+    .execute(ex)
+    .await?;
     Ok(())
 }
 
@@ -152,33 +167,49 @@ pub struct Recipient {
     pub query_ids: Vec<Uuid>,
 }
 
-/// The clients that may have been told: an answer about the person with accounts in it, of the twelve months before the
-/// change, after it was known, as of its day or later, and not while the account was kept back.
-pub async fn recipients(ex: impl PgExecutor<'_>, of: &Redisclosure) -> Result<Vec<Recipient>> {
+/// The clients that may have been told, in the twelve months before the change: by an answer about the person with accounts
+/// in it, given until `told_until`, or by an archive query that was asked until then and has not failed, named by the
+/// question that names the person in it. Neither when it looks at days or at a knowledge from before the account.
+///
+/// Whether the account was kept back is not asked: a restriction is dated before the commit that makes it hold, and an
+/// account is told of until then.
+pub async fn recipients(
+    ex: impl PgExecutor<'_>,
+    of: &Redisclosure,
+    told_until: DateTime<Utc>,
+) -> Result<Vec<Recipient>> {
     let recipients = sqlx::query_as(
         "/* redisclosures.recipients */
         WITH tokens AS (
             SELECT primary_token AS token FROM subjects WHERE subject_id = $1
-            UNION SELECT token FROM subject_identifiers WHERE subject_id = $1 AND secondary)
-        SELECT f.client_id, count(*) AS answers, min(f.answered_at) AS first_answered_at,
-            max(f.answered_at) AS last_answered_at, (array_agg(f.query_id ORDER BY f.answered_at DESC))[1:$8] AS query_ids
-        FROM tokens t JOIN footprints f ON f.subject_token = t.token
-        WHERE f.subject_id = $1 AND f.account_count > 0 AND f.as_of >= $2
-          AND f.answered_at >= greatest($3, $4 - make_interval(months => $7)) AND f.answered_at <= $9
-          AND NOT EXISTS (
-              SELECT FROM serving_restrictions r WHERE r.contributor_id = $5 AND r.account_ref = $6
-                AND f.answered_at >= r.opened_at AND f.answered_at < coalesce(r.lifted_at, 'infinity'))
-        GROUP BY f.client_id ORDER BY f.client_id",
+            UNION SELECT token FROM subject_identifiers WHERE subject_id = $1 AND secondary),
+        answers AS (
+            SELECT f.client_id, f.query_id, f.answered_at
+            FROM tokens t JOIN footprints f ON f.subject_token = t.token
+            WHERE f.subject_id = $1 AND f.account_count > 0 AND f.as_of >= $2
+              AND f.answered_at >= greatest($3, $4 - make_interval(months => $6)) AND f.answered_at <= $5
+            UNION ALL
+            SELECT q.client_id, f.query_id, coalesce(q.finished_at, q.requested_at)
+            FROM tokens t JOIN footprints f ON f.subject_token = t.token
+            JOIN archive_query_subjects s ON s.query_id = f.query_id
+            JOIN archive_queries q ON q.archive_query_id = s.archive_query_id
+            WHERE q.state IN ('queued', 'running', 'done', 'expired') AND q.as_of >= $2 AND q.known_at >= $3
+              AND coalesce(q.finished_at, q.requested_at) >= $4 - make_interval(months => $6) AND q.requested_at <= $5),
+        questions AS (
+            SELECT client_id, query_id, count(*) AS answers, min(answered_at) AS first_answered_at,
+                max(answered_at) AS last_answered_at
+            FROM answers GROUP BY client_id, query_id)
+        SELECT client_id, sum(answers)::bigint AS answers, min(first_answered_at) AS first_answered_at,
+            max(last_answered_at) AS last_answered_at, (array_agg(query_id ORDER BY last_answered_at DESC))[1:$7] AS query_ids
+        FROM questions GROUP BY client_id ORDER BY client_id",
     )
     .bind(of.subject_id)
     .bind(of.as_of_from)
     .bind(of.known_from)
     .bind(of.changed_at)
-    .bind(of.contributor_id)
-    .bind(&of.account_ref)
+    .bind(told_until)
     .bind(MONTHS)
     .bind(NAMED)
-    .bind(of.seen_at)
     .fetch_all(ex)
     .await?;
     Ok(recipients)

@@ -206,28 +206,13 @@ pub async fn enter_person_in_tx(connection: &mut PgConnection, person: &Person) 
     Ok(standing)
 }
 
-/// Keeps that the records are the person's. An earlier rekey that took them from this person in the same role holds no
-/// longer. The caller has entered the versions.
+/// Keeps that the records are the person's. The caller has entered the versions.
 pub async fn set_applied_in_tx(
     connection: &mut PgConnection,
     of: &Correction,
     rekey: &Rekey,
     (to, at): (SubjectId, DateTime<Utc>),
 ) -> Result<()> {
-    sqlx::query(
-        "/* rekeys.lift */ UPDATE rekeys SET lifted_at = $6
-        WHERE contributor_id = $1 AND account_ref = $2 AND holder_role = $5 AND from_subject = $7
-          AND applied_at IS NOT NULL AND lifted_at IS NULL AND as_of_from <= $4 AND coalesce(as_of_to, $3) >= $3",
-    )
-    .bind(of.contributor_id)
-    .bind(&of.account_ref)
-    .bind(of.as_of_from)
-    .bind(of.as_of_to)
-    .bind(rekey.holder_role)
-    .bind(at)
-    .bind(to)
-    .execute(&mut *connection)
-    .await?;
     let updated = sqlx::query(concat!(
         "/* rekeys.set_applied */ ",
         records_in_range!(),
@@ -274,8 +259,8 @@ pub async fn any_applied(ex: impl PgExecutor<'_>, contributor: ContributorId) ->
     Ok(any)
 }
 
-/// The staged records that name somebody from whom a rekey took the account. Not those of a batch that is judged again and
-/// published them itself: they have their version with the right person.
+/// The staged records that name somebody from whom a rekey took the account, and whom no later one gave back that day of it.
+/// Not those of a batch that is judged again and published them itself: they have their version with the right person.
 pub fn repeated(
     connection: &mut PgConnection,
     contributor: ContributorId,
@@ -283,10 +268,16 @@ pub fn repeated(
 ) -> BoxStream<'_, sqlx::Result<i64>> {
     sqlx::query_scalar(
         "/* rekeys.repeated */ SELECT DISTINCT s.record_no
-        FROM rekeys r JOIN staged_accounts s ON s.account_ref = r.account_ref AND s.subject_id = r.from_subject
+        FROM rekeys r JOIN corrections c ON c.correction_id = r.correction_id
+        JOIN staged_accounts s ON s.account_ref = r.account_ref AND s.subject_id = r.from_subject
             AND s.holder_role = r.holder_role AND s.as_of_date >= r.as_of_from
             AND s.as_of_date <= coalesce(r.as_of_to, s.as_of_date)
-        WHERE r.contributor_id = $1 AND r.applied_at IS NOT NULL AND r.lifted_at IS NULL
+        WHERE r.contributor_id = $1 AND r.applied_at IS NOT NULL
+          AND NOT EXISTS (
+              SELECT FROM rekeys g JOIN corrections d ON d.correction_id = g.correction_id
+              WHERE g.contributor_id = r.contributor_id AND g.account_ref = r.account_ref AND g.holder_role = r.holder_role
+                AND g.to_subject = r.from_subject AND g.applied_at IS NOT NULL AND d.publication_no > c.publication_no
+                AND s.as_of_date >= g.as_of_from AND s.as_of_date <= coalesce(g.as_of_to, s.as_of_date))
           AND NOT EXISTS (SELECT FROM account_snapshots j WHERE j.batch_id = $2 AND j.record_no = s.record_no)",
     )
     .bind(contributor)

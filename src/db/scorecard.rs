@@ -151,8 +151,11 @@ pub async fn count_answers(
         FROM identity_reviews i JOIN contributors c ON c.contributor_id = i.contributor_id
         CROSS JOIN LATERAL (SELECT (i.decided_at AT TIME ZONE 'Asia/Kuala_Lumpur')::date AS day) asked
         LEFT JOIN corrections k ON k.correction_id = i.correction_id
-        LEFT JOIN serving_restrictions r ON r.contributor_id = i.contributor_id AND r.account_ref = i.account_ref
-            AND r.kind = 'IN_REVIEW' AND r.case_id = i.case_id
+        LEFT JOIN LATERAL (
+            SELECT r.lifted_at FROM serving_restrictions r
+            WHERE r.contributor_id = i.contributor_id AND r.account_ref = i.account_ref AND r.kind = 'IN_REVIEW'
+              AND r.case_id = i.case_id
+            ORDER BY r.restriction_no DESC LIMIT 1) r ON true
         WHERE i.state = 'other_person' AND ($1::uuid IS NULL OR i.contributor_id = $1) AND asked.day BETWEEN $2 AND $3",
     )
     .bind(span.contributor)

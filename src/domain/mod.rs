@@ -3,6 +3,7 @@
 //! Start at [`contract`] (what a row may contain), then [`rules`] (what is wrong with a row, a file or a
 //! set of rows), then [`profile`] (what a risk engine is told about a person).
 
+pub mod aggregates;
 pub mod archive;
 pub mod batch;
 pub mod calendar;

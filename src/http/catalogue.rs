@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Path, Query};
+use super::headers::is_known;
 use super::problem::{Problem, ProblemKind};
 use super::rule_page::{self, PAGE_POLICY};
 use super::{contracts, examples};
@@ -98,12 +99,10 @@ fn entity_tag(shape: &str) -> String {
     format!("\"{RULES_VERSION}/{}/{shape}\"", env!("CARGO_PKG_VERSION"))
 }
 
-/// The answer, or 304 where the caller has it already (RFC 9110 section 13.1.2). Kept, and asked about before use.
+/// The answer, or 304 where the caller has it already. Kept, and asked about before use.
 fn unless_known(headers: &HeaderMap, tag: &str, answer: impl FnOnce() -> Response) -> Response {
-    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let known = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
-    let is_known = values.flat_map(|value| value.split(',')).any(|value| known(value.trim()));
-    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { answer() };
+    let known = is_known(headers, tag);
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { answer() };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
     if let Ok(tag) = HeaderValue::from_str(tag) {
         response.headers_mut().insert(header::ETAG, tag);

@@ -1,4 +1,4 @@
-//! Request headers with a meaning of their own: Idempotency-Key, Prefer, Content-Digest.
+//! Request headers with a meaning of their own: Idempotency-Key, Prefer, Content-Digest, If-None-Match.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::problem::{FieldProblem, Problem, ProblemKind};
 
@@ -21,6 +21,13 @@ pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-a
 pub const MAX_KEY_LENGTH: usize = 255;
 /// Longest `Prefer: wait`; a caller that wants longer polls.
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// Whether the caller has the answer of an entity tag already (RFC 9110 section 13.1.2).
+pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let known = |known: &str| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag;
+    values.flat_map(|value| value.split(',')).any(|value| known(value.trim()))
+}
 
 /// The caller's name for one submission: 1 to 255 visible ASCII characters. The quotes of a structured-field
 /// string (draft-ietf-httpapi-idempotency-key-header-07) are not part of the key.

@@ -19,6 +19,13 @@ use crate::error::{Error, Result as AppResult};
 use crate::ids::BatchId;
 use crate::lineage::graph::{Edge, Graph, NodeId, Side, Written};
 
+/// Who reads a graph. An append to the lake holds rows of many contributors, so that its size is no business of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    Contributor,
+    Operator,
+}
+
 /// What a batch came of and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Lineage)]
@@ -35,8 +42,8 @@ pub struct NodeView {
     /// `kind:name`; edges refer to it.
     pub id: String,
     /// client, bronze_object, contract, rules, override, constant, batch, verdict, reject_file, quarantine, journal,
-    /// serving_store, parked_events, lake_entry, lake_commit, data_file, lake_table, correction, recall, shadow,
-    /// identity_review, …; more kinds may come.
+    /// serving_store, parked_events, lake_entry, lake_commit, lake_table, correction, shadow, identity_review, …, and for
+    /// operators data_file and recall; more kinds may come.
     pub kind: String,
     pub name: String,
     pub side: Side,
@@ -82,7 +89,12 @@ impl LineageView {
     }
 
     /// Reads what the connection may see: operators everything, a contributor its own.
-    async fn load(app: &AppState, connection: &mut Connection, batch: &Batch) -> AppResult<LineageView> {
+    async fn load(
+        app: &AppState,
+        connection: &mut Connection,
+        batch: &Batch,
+        reader: Reader,
+    ) -> AppResult<LineageView> {
         let rows = lineage::around(&mut *connection, batch.id).await?;
         let written: Vec<Written> = rows.into_iter().map(written).collect();
         let mut graph = Graph::of(batch.id, &batch.object_key, &written);
@@ -90,7 +102,7 @@ impl LineageView {
         tell_of_terms(connection, batch, &mut graph).await?;
         tell_of_neighbours(connection, batch, &mut graph).await?;
         tell_of_cases(connection, batch, &mut graph).await?;
-        tell_of_lake(app, connection, batch, &mut graph).await?;
+        tell_of_lake(app, connection, batch, (&mut graph, reader)).await?;
         Ok(LineageView::new(batch.id, &graph))
     }
 }
@@ -194,7 +206,7 @@ async fn tell_of_lake(
     app: &AppState,
     connection: &mut Connection,
     batch: &Batch,
-    graph: &mut Graph,
+    (graph, reader): (&mut Graph, Reader),
 ) -> AppResult<()> {
     let entries = lineage_lake::entries(&mut *connection, batch.id).await?;
     let mut commits: Vec<uuid::Uuid> = entries.iter().filter_map(|entry| entry.commit_id).collect();
@@ -221,30 +233,38 @@ async fn tell_of_lake(
     }
     // The ledger is the system's: which appends are told here is said by the entries that this connection sees.
     for commit in lineage_lake::commits(&app.db.system, &commits).await? {
-        let node = NodeId::new("lake_commit", &commit.commit_id.to_string());
-        let paths = commit.file_paths.unwrap_or_default();
-        graph.tell(
-            &node,
-            json!({
-                "state": commit.state, "snapshot_id": commit.snapshot_id.map(|id| id.to_string()), "rows": commit.rows,
-                "bytes": commit.bytes, "files": paths.len(), "landed_at": commit.landed_at,
-            }),
-        );
-        if commit.landed_at.is_some() {
-            graph.connect(&node, &NodeId::new("lake_table", &commit.table_name), commit.landed_at);
-            for path in paths.iter().take(MAX_FILES) {
-                graph.connect(&node, &NodeId::new("data_file", path), commit.landed_at);
-            }
-        }
+        tell_of_commit(graph, commit, reader);
     }
     Ok(())
+}
+
+fn tell_of_commit(graph: &mut Graph, commit: lineage_lake::Commit, reader: Reader) {
+    let node = NodeId::new("lake_commit", &commit.commit_id.to_string());
+    graph.tell(
+        &node,
+        json!({
+            "state": commit.state, "snapshot_id": commit.snapshot_id.map(|id| id.to_string()),
+            "landed_at": commit.landed_at,
+        }),
+    );
+    if commit.landed_at.is_some() {
+        graph.connect(&node, &NodeId::new("lake_table", &commit.table_name), commit.landed_at);
+    }
+    if reader == Reader::Contributor {
+        return;
+    }
+    let paths = commit.file_paths.unwrap_or_default();
+    graph.tell(&node, json!({ "rows": commit.rows, "bytes": commit.bytes, "files": paths.len() }));
+    for path in paths.iter().take(MAX_FILES).filter(|_| commit.landed_at.is_some()) {
+        graph.connect(&node, &NodeId::new("data_file", path), commit.landed_at);
+    }
 }
 
 /// Read what a batch came of and what came of it.
 ///
 /// Upstream: its bytes with their digest, who sent them, contract, rules, agreements and constants, cases that changed its
 /// records, batches that it replaced or mends. Downstream: verdicts, reject file, journal, serving store, batches that
-/// replaced or mend it.
+/// replaced or mend it, the appends and snapshots of the lake that have it.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}/lineage", operation_id = "find_lineage", tag = "batches",
     params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
@@ -259,12 +279,12 @@ pub async fn find_lineage(
     let contributor = own_contributor(&principal)?;
     let mut tx = app.db.as_contributor(contributor).await?;
     let batch = batches::find(&mut *tx, contributor, id).await?.ok_or(Error::NotFound)?;
-    let view = LineageView::load(&app, &mut tx, &batch).await?;
+    let view = LineageView::load(&app, &mut tx, &batch, Reader::Contributor).await?;
     tx.commit().await?;
     Ok(Json(view))
 }
 
-/// Read what any batch came of and what came of it, with recalls and shadows.
+/// Read what any batch came of and what came of it, with recalls and shadows, and the size and files of the lake's appends.
 #[utoipa::path(
     get, path = "/v1/operations/batches/{batch_id}/lineage", operation_id = "find_any_lineage", tag = "operations",
     params(("batch_id" = BatchId, Path, example = json!(examples::BATCH_ID))),
@@ -278,7 +298,7 @@ pub async fn find_any_lineage(
 ) -> Result<Json<LineageView>, Problem> {
     let mut tx = app.db.system.begin().await?;
     let batch = batches::find_any(&mut *tx, id).await?.ok_or(Error::NotFound)?;
-    let view = LineageView::load(&app, &mut tx, &batch).await?;
+    let view = LineageView::load(&app, &mut tx, &batch, Reader::Operator).await?;
     tx.commit().await?;
     Ok(Json(view))
 }

@@ -1,5 +1,6 @@
 //! The HTTP API: the only place that knows status codes. [`router`] is its table of contents.
 
+mod aggregates;
 mod archive_queries;
 mod auth;
 mod batches;
@@ -111,6 +112,8 @@ fn routes() -> Routes {
         .scoped_streaming(Scope::ArchiveQuery, routes!(archive_queries::find_archive_result))
         .scoped(Scope::ProfilesQuery, routes!(notices::list_notices))
         .scoped(Scope::ProfilesQuery, routes!(notices::acknowledge_notice))
+        // Risk engines and reporting.
+        .scoped(Scope::AggregatesRead, routes!(aggregates::find_aggregate))
         // Operators.
         .scoped(Scope::Admin, routes!(operations::batches::find_any_batch))
         .scoped(Scope::Admin, routes!(lineage::find_any_lineage))

@@ -19,11 +19,12 @@ const DESCRIPTION: &str = "eTR+ stands between contributors of credit data and t
 audit entry are committed. Anything else was not acknowledged and is safe to retry with the same Idempotency-Key.\n\n\
 Errors are problem details (RFC 9457); `/problems` explains every code. Money is an integer number of sen.";
 
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("access", "Tokens and keys"),
     ("batches", "For contributors: send a batch, follow it, read why a record was rejected"),
     ("profiles", "For risk engines: what a person owes and how they pay"),
     ("archive", "For risk engines: what profiles of many persons would have said in the past"),
+    ("aggregates", "For risk engines and reporting: what portfolios add up to"),
     ("reference", "Rules, contracts and limits, as data"),
     ("operations", "For load balancers and operators"),
 ];
@@ -82,6 +83,7 @@ fn meaning(scope: Scope) -> &'static str {
         Scope::ArchiveQuery => {
             "Ask for attributes of many subjects as of the past, for the purposes in the client's agreement"
         }
+        Scope::AggregatesRead => "Read what the portfolios of all contributors add up to",
         Scope::Admin => "Run the bureau",
     }
 }

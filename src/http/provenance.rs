@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::domain::profile::Looked;
 use crate::ids::BatchId;
 use crate::pipeline::explain::{Behind, Kind, Provenance};
 
@@ -27,7 +26,7 @@ pub enum Explain {
     Provenance,
 }
 
-/// The records behind a profile. Accounts go by their place in `accounts` of the profile; whose they are is not told.
+/// The records behind a profile, those alone that an attribute looked at. Accounts go by their place in `accounts` of the profile; whose they are is not told.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Provenance)]
 pub struct ProvenanceView {
@@ -126,12 +125,17 @@ impl ProvenanceView {
     pub fn new(provenance: &Provenance) -> ProvenanceView {
         let records = |all: &[Behind]| all.iter().map(RecordView::from).collect();
         let behind = |attribute: &crate::domain::profile::Behind| AttributeRecords {
-            accounts: attribute.accounts.iter().map(|looked| looked_at(looked, provenance)).collect(),
+            accounts: attribute
+                .accounts
+                .iter()
+                .map(|looked| LookedAt {
+                    account: looked.account,
+                    records: provenance.records_looked_at(looked),
+                })
+                .collect(),
             applications: match attribute.applied_from {
                 None => Vec::new(),
-                Some(from) => places(&provenance.applications, |one| {
-                    (from..=provenance.evidence.as_of).contains(&one.record.as_of_date)
-                }),
+                Some(from) => provenance.applications_looked_at(from),
             },
         };
         ProvenanceView {
@@ -149,26 +153,6 @@ impl ProvenanceView {
                 .collect(),
         }
     }
-}
-
-fn places(records: &[Behind], meant: impl Fn(&Behind) -> bool) -> Vec<usize> {
-    records.iter().enumerate().filter(|(_, one)| meant(one)).map(|(place, _)| place).collect()
-}
-
-/// The records of an account that an attribute looked at: the current snapshot, which says what has no date; the months;
-/// events where one of the months is how the account stood after them, or where payments were read.
-fn looked_at(looked: &Looked, provenance: &Provenance) -> LookedAt {
-    let records = &provenance.accounts[looked.account];
-    let snapshots = || records.iter().filter(|one| one.kind == Kind::Snapshot);
-    let current = snapshots().map(|one| one.record.as_of_date).max();
-    let after_events = looked.months.iter().any(|day| !snapshots().any(|one| one.record.as_of_date == *day));
-    let meant = |one: &Behind| match one.kind {
-        Kind::Snapshot => {
-            Some(one.record.as_of_date) == current || looked.months.contains(&one.record.as_of_date)
-        }
-        _ => looked.payments || (after_events && Some(one.record.as_of_date) > current),
-    };
-    LookedAt { account: looked.account, records: places(records, meant) }
 }
 
 impl From<&Behind> for RecordView {

@@ -143,7 +143,7 @@ pub const SCHEDULE: &[Scheduled] = &[
     Scheduled {
         name: "answer_archive_queries",
         every: LANDING,
-        longest: ARCHIVE_LONGEST,
+        longest: archive::LONGEST,
         run: |app| async move { archive::run(&app).await }.boxed(),
     },
     Scheduled {
@@ -168,8 +168,6 @@ const SHORT: Duration = Duration::from_secs(240);
 const LANDING: Duration = Duration::from_secs(2);
 /// One batch of the largest size has to land within it.
 const LANDING_LONGEST: Duration = Duration::from_secs(3600);
-/// A million subjects have to be answered within it.
-const ARCHIVE_LONGEST: Duration = Duration::from_secs(4 * 3600);
 
 /// Runs what is due until the token is cancelled; then lets what runs go on to its end. Each run is a task of its
 /// own: a long one keeps no other one waiting.

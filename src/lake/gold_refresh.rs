@@ -61,15 +61,25 @@ const PORTFOLIOS: [(&TableSpec, usize); 3] =
 type Sums = BTreeMap<Vec<String>, Vec<i64>>;
 
 impl Lake {
-    /// The newest snapshot of each silver table.
+    /// The newest snapshot of the table that says which batches count. It is pinned before what waits is asked for, and
+    /// the other tables after: then the rows of each of its batches have landed in them, or are known to wait.
     ///
     /// # Errors
     /// When the catalog or the store fails.
-    pub async fn gold_sources(&self) -> Result<Sources> {
+    pub async fn gold_batches(&self) -> Result<Option<Snapshot>> {
+        self.snapshot(&BATCHES).await
+    }
+
+    /// The newest snapshot of each other silver table, beside that of the batches.
+    ///
+    /// # Errors
+    /// When the catalog or the store fails.
+    pub async fn gold_sources(&self, batches: Option<Snapshot>) -> Result<Sources> {
         let mut snapshots = Vec::new();
-        for table in [&ACCOUNT_SNAPSHOTS, &REPAYMENT_EVENTS, &APPLICATIONS, &BATCHES] {
+        for table in [&ACCOUNT_SNAPSHOTS, &REPAYMENT_EVENTS, &APPLICATIONS] {
             snapshots.push((table, self.snapshot(table).await?));
         }
+        snapshots.push((&BATCHES, batches));
         Ok(Sources { snapshots })
     }
 

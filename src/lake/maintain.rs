@@ -22,10 +22,11 @@ use crate::privacy::random;
 
 /// Maintenance is due at every so-manieth append.
 const EVERY: i64 = 100;
-/// How long a snapshot can be read, at least: longer than any retry of an append.
-const KEEP_SNAPSHOTS: TimeDelta = TimeDelta::hours(1);
-/// And how many of them stay in any case.
-const KEEP_LAST: usize = 20;
+/// How long a snapshot can be asked for, at least. An append that has not settled is never forgotten: the next one of its
+/// table waits for it. Who reads a snapshot has its list of files, and files stay.
+const KEEP_SNAPSHOTS: TimeDelta = TimeDelta::minutes(1);
+/// And how many of them stay in any case: each makes every append's metadata larger.
+const KEEP_LAST: usize = 100;
 /// A manifest of so many bytes is large enough to stay by itself.
 const LARGE_MANIFEST: i64 = 8 << 20;
 

@@ -19,6 +19,7 @@ pub mod gold;
 pub mod gold_refresh;
 pub mod gold_tables;
 mod maintain;
+pub mod portfolios;
 pub mod query;
 mod read;
 mod remake;

@@ -26,6 +26,8 @@ pub(super) struct Choice<'a> {
     pub contributor: Option<&'a str>,
     /// Rows of some batches.
     pub batches: Option<&'a [String]>,
+    /// Rows of a version of gold.
+    pub gold_version: Option<i64>,
 }
 
 impl Choice<'_> {
@@ -33,10 +35,9 @@ impl Choice<'_> {
         let contributor =
             self.contributor.map(|id| Reference::new("contributor_id").equal_to(Datum::string(id)));
         let batches = self.batches.map(|ids| Reference::new("batch_id").is_in(ids.iter().map(Datum::string)));
-        match (contributor, batches) {
-            (Some(one), Some(other)) => Some(one.and(other)),
-            (one, other) => one.or(other),
-        }
+        let version =
+            self.gold_version.map(|version| Reference::new("gold_version").equal_to(Datum::long(version)));
+        [contributor, batches, version].into_iter().flatten().reduce(Predicate::and)
     }
 }
 

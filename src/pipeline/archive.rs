@@ -9,6 +9,7 @@
 //! | the attempt is ended | a `done` row | nobody needs to |
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_sdk_s3::primitives::ByteStream;
@@ -20,7 +21,7 @@ use crate::access::Principal;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::archive_queries::{self, ArchiveQuery, Asked, Done};
-use crate::db::{Connection, advisory_lock_in_tx};
+use crate::db::{Connection, advisory_lock_in_tx, erasure_tombstones};
 use crate::domain::archive::State;
 use crate::error::{Error, Result};
 use crate::ids::{ArchiveQueryId, ClientId};
@@ -41,6 +42,8 @@ const ENTER_PORTION: usize = 50_000;
 /// Subjects that are answered at a time: what is held of them in memory is some hundred megabytes.
 const ANSWER_PORTION: i64 = 10_000;
 const REMOVE_PORTION: i64 = 100;
+/// How long an attempt may go on: a million subjects have to be answered within it.
+pub const LONGEST: Duration = Duration::from_secs(4 * 3600);
 
 /// What became of a request.
 #[derive(Debug)]
@@ -237,6 +240,7 @@ async fn answer(app: &App, lake: &Lake, query: &ArchiveQuery, attempt: Uuid) -> 
     };
     let moment = Moment { as_of: query.as_of, known_at: query.known_at };
     let archive = Archive::open(lake, &app.config.s3, moment, query.format, &withheld).await?;
+    let erased = archive_queries::count_erased(&app.db.system, query.id).await?;
     let key = StorageKey::archive(query.id, attempt);
     let mut upload = app.store.upload(&key);
     let (snapshots, sha256) = match fill(app, query, attempt, archive, &mut upload).await {
@@ -255,6 +259,11 @@ async fn answer(app: &App, lake: &Lake, query: &ArchiveQuery, attempt: Uuid) -> 
     let done =
         Done { snapshots, key: key.to_string(), bytes, sha256, at: now, expires_at: now + KEEP_RESULT };
     let mut tx = app.db.system.begin().await?;
+    // Whoever is erased from here on finds the result and lets it expire; who was erased before is in what was counted.
+    erasure_tombstones::keep_in_tx(&mut tx).await?;
+    if archive_queries::count_erased(&mut *tx, query.id).await? != erased {
+        return Err(Error::Overloaded("a person was erased while the query was answered"));
+    }
     let wanted = archive_queries::finish_in_tx(&mut tx, (query.id, attempt), &done).await?;
     if wanted {
         let detail = json!({ "subjects": query.subjects, "bytes": bytes, "snapshots": done.snapshots });
@@ -299,13 +308,15 @@ async fn fill(
     Ok(Some((snapshots, std::array::from_fn(|n| digest.as_ref()[n]))))
 }
 
-/// Removes results that have expired, and what attempts at failed and cancelled queries left; says how many. A function of the
+/// Removes results that have expired, and what attempts at failed and cancelled queries left, once nobody can be at them any
+/// more; says how many. A function of the
 /// schedule.
 ///
 /// # Errors
 /// When the store or Postgres fails.
 pub async fn remove_expired(app: &App) -> Result<u64> {
-    let removable = archive_queries::removable(&app.db.system, app.clock.now(), REMOVE_PORTION).await?;
+    let now = app.clock.now();
+    let removable = archive_queries::removable(&app.db.system, now, now - LONGEST, REMOVE_PORTION).await?;
     let mut removed = 0;
     for (id, attempt) in removable {
         app.store.delete(StorageKey::archive(id, attempt).as_str()).await?;

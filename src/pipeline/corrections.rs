@@ -287,6 +287,10 @@ fn unchanged() -> Error {
     )
 }
 
+fn decided_meanwhile() -> Error {
+    Error::conflict("conflict", "the correction was decided at the same moment")
+}
+
 /// Applies a correction that waits; the first operator who approves a rekey only agrees to it. Doing it again changes
 /// nothing.
 ///
@@ -324,7 +328,9 @@ pub async fn approve(
     }
     corrections::set_history_in_tx(&mut tx, &asked).await?;
     if rekey.is_some() && asked.agreed_by.is_none() {
-        corrections::agree_in_tx(&mut tx, id, operator, now).await?;
+        if !corrections::agree_in_tx(&mut tx, id, operator, now).await? {
+            return Err(decided_meanwhile().into());
+        }
         record(&mut tx, &asked, (operator, "operator"), "correction.agree", now).await?;
     } else {
         apply_in_tx(&mut tx, &asked, rekey.as_ref(), Decision { by: Some(operator), at: now }).await?;
@@ -348,7 +354,7 @@ pub async fn refuse(app: &App, operator: ClientId, id: CaseId) -> Result<Correct
         return Ok(settled);
     }
     if !corrections::refuse_in_tx(&mut tx, id, Decision { by: Some(operator), at: now }).await? {
-        return Err(Error::conflict("conflict", "the correction was decided at the same moment"));
+        return Err(decided_meanwhile());
     }
     stored::forget_person_in_tx(&mut tx, id).await?;
     record(&mut tx, &asked, (operator, "operator"), "correction.refuse", now).await?;
@@ -396,7 +402,7 @@ async fn apply_in_tx(
         }
     };
     if !corrections::set_applied_in_tx(tx, correction.correction_id, publication_no, decision).await? {
-        return Err(Error::conflict("conflict", "the correction was decided at the same moment"));
+        return Err(decided_meanwhile());
     }
     let id = correction.correction_id.to_string();
     for batch in batches {

@@ -2,7 +2,8 @@
 //!
 //! A tombstone holds for every batch that is not published yet: whoever is judged after it is refused, and a batch that
 //! was judged before it is judged again (`refine/publish`). Putting one waits for the batches that are being published.
-//! Whoever erases a person puts it first, so that nothing comes back behind the eraser.
+//! Whoever erases a person puts it first, so that nothing comes back behind the eraser. Results of archive queries that tell
+//! of the person expire with it.
 
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use crate::access::Principal;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::erasure_tombstones::{self, Tombstone};
-use crate::db::lineage;
+use crate::db::{archive_queries, lineage};
 use crate::domain::identity::NormalisedId;
 use crate::error::{Error, Result};
 
@@ -25,6 +26,7 @@ pub async fn put_tombstone(
     let new = Tombstone { case_id: case_id.to_owned(), erased_at: app.clock.now() };
     let mut tx = app.db.system.begin().await?;
     if erasure_tombstones::insert(&mut *tx, &token, &new).await? {
+        let expired = archive_queries::expire_of_person_in_tx(&mut tx, &token, new.erased_at).await?;
         let actor = format!("client:{}", operator.client_id);
         let entry = Entry {
             at: new.erased_at,
@@ -34,7 +36,7 @@ pub async fn put_tombstone(
             object_kind: "erasure_tombstone",
             object_id: case_id,
             outcome: "ok",
-            detail: json!({ "id_type": person.id_type() }),
+            detail: json!({ "id_type": person.id_type(), "archive_results_expired": expired }),
         };
         audit::record(&mut *tx, &entry).await?;
         let edge = ("case", case_id, "erasure_tombstones", case_id);

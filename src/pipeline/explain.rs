@@ -5,11 +5,14 @@
 //! anything leaves. Where the bytes are is looked up in bronze afterwards: for a while within the request, and by the
 //! schedule for what that did not reach; what was found is kept (ADR 20).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDate;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::decode::{self, Fault, Source};
 use super::footprints::{Answer, Question, applied_since, prepare};
@@ -21,7 +24,7 @@ use crate::db::batches::{self, Batch};
 use crate::db::provenance::{self, Record};
 use crate::db::record_ranges::{self, RecordRange};
 use crate::db::{Connection, footprints};
-use crate::domain::profile::{Evidence, evidence};
+use crate::domain::profile::{Evidence, Looked, evidence};
 use crate::error::{Error, Result};
 use crate::ids::{BatchId, ContributorId};
 
@@ -57,9 +60,59 @@ pub struct Behind {
 #[derive(Debug)]
 pub struct Provenance {
     pub evidence: Evidence,
-    /// For each account of the profile: snapshots newest first, then events newest first.
+    /// For each account of the profile what an attribute looked at: snapshots newest first, then events newest first.
     pub accounts: Vec<Vec<Behind>>,
     pub applications: Vec<Behind>,
+}
+
+impl Provenance {
+    /// Places, among the records of an account, of what an attribute looked at: the current snapshot, which says what has
+    /// no date; the months; events where one of the months is how the account stood after them, or where payments were
+    /// read.
+    pub fn records_looked_at(&self, looked: &Looked) -> Vec<usize> {
+        let records = &self.accounts[looked.account];
+        let snapshots = || records.iter().filter(|one| one.kind == Kind::Snapshot);
+        let current = snapshots().map(|one| one.record.as_of_date).max();
+        let after_events =
+            looked.months.iter().any(|day| !snapshots().any(|one| one.record.as_of_date == *day));
+        places(records, |one| match one.kind {
+            Kind::Snapshot => {
+                Some(one.record.as_of_date) == current || looked.months.contains(&one.record.as_of_date)
+            }
+            _ => looked.payments || (after_events && Some(one.record.as_of_date) > current),
+        })
+    }
+
+    /// Places, among the applications, of those from a day to the day of the question.
+    pub fn applications_looked_at(&self, from: NaiveDate) -> Vec<usize> {
+        places(&self.applications, |one| (from..=self.evidence.as_of).contains(&one.record.as_of_date))
+    }
+
+    /// Leaves out what no attribute looked at: it is no part of the answer, and nobody asked for it.
+    fn keep_what_is_looked_at(&mut self) {
+        let mut kept: Vec<BTreeSet<usize>> = self.accounts.iter().map(|_| BTreeSet::new()).collect();
+        let mut applications = BTreeSet::new();
+        for attribute in &self.evidence.attributes {
+            for looked in &attribute.accounts {
+                kept[looked.account].extend(self.records_looked_at(looked));
+            }
+            applications
+                .extend(attribute.applied_from.iter().flat_map(|from| self.applications_looked_at(*from)));
+        }
+        for (records, kept) in self.accounts.iter_mut().zip(&kept) {
+            retain_places(records, kept);
+        }
+        retain_places(&mut self.applications, &applications);
+    }
+}
+
+fn places(records: &[Behind], meant: impl Fn(&Behind) -> bool) -> Vec<usize> {
+    records.iter().enumerate().filter(|(_, one)| meant(one)).map(|(place, _)| place).collect()
+}
+
+fn retain_places(records: &mut Vec<Behind>, kept: &BTreeSet<usize>) {
+    let mut place = 0..;
+    records.retain(|_| place.next().is_some_and(|place: usize| kept.contains(&place)));
 }
 
 /// Answers a question and tells what is behind the answer.
@@ -74,7 +127,7 @@ pub async fn explain(app: &App, question: Question) -> Result<(Answer, Provenanc
     let (as_of, client_id, query_id) = (question.as_of, question.client_id, question.query_id);
     let mut found = accounts::find_for_tokens(&mut *tx, &[token], since).await?;
     let (answer, footprint) = prepare(question, &found, known_at, app.clock.now())?;
-    let provenance = match found.remove(&token).transpose()? {
+    let mut provenance = match found.remove(&token).transpose()? {
         None => {
             Provenance { evidence: evidence(&[], &[], as_of), accounts: Vec::new(), applications: Vec::new() }
         }
@@ -87,6 +140,7 @@ pub async fn explain(app: &App, question: Question) -> Result<(Answer, Provenanc
             Provenance { evidence, accounts, applications }
         }
     };
+    provenance.keep_what_is_looked_at();
     footprints::insert_all(&mut *tx, &[footprint]).await?;
     let records = provenance.applications.len() + provenance.accounts.iter().map(Vec::len).sum::<usize>();
     let query = query_id.to_string();
@@ -102,7 +156,11 @@ pub async fn explain(app: &App, question: Question) -> Result<(Answer, Provenanc
     };
     audit::record(&mut *tx, &entry).await?;
     tx.commit().await?;
-    Ok((answer, with_ranges(app, provenance).await?))
+    // It is on record that this was told: whatever comes between is said to be pending, and the schedule goes on.
+    if let Err(error) = add_ranges(app, &mut provenance).await {
+        tracing::warn!(%error, "where records are was not looked up");
+    }
+    Ok((answer, provenance))
 }
 
 fn behind(kind: Kind, record: Record) -> Behind {
@@ -114,7 +172,7 @@ async fn records_of(tx: &mut Connection, subject: &Subject, evidence: &Evidence)
     let (contributors, refs): (Vec<ContributorId>, Vec<String>) = evidence.accounts.iter().cloned().unzip();
     let mut accounts: Vec<Vec<Behind>> = refs.iter().map(|_| Vec::new()).collect();
     let snapshots = provenance::snapshots(tx, subject.subject_id, &contributors, &refs).await?;
-    let events = provenance::events(tx, subject.subject_id, &contributors, &refs).await?;
+    let events = provenance::events(tx, subject.subject_id, (&contributors, &refs), evidence.as_of).await?;
     let snapshots = snapshots.into_iter().map(|record| behind(Kind::Snapshot, record));
     for one in snapshots.chain(events.into_iter().map(|record| behind(Kind::Event, record))) {
         if let Some(account) = accounts.get_mut(one.record.account as usize) {
@@ -136,7 +194,7 @@ async fn records_of(tx: &mut Connection, subject: &Subject, evidence: &Evidence)
 }
 
 /// Adds where the bytes are: what is known, and what can be found in a while.
-async fn with_ranges(app: &App, mut provenance: Provenance) -> Result<Provenance> {
+async fn add_ranges(app: &App, provenance: &mut Provenance) -> Result<()> {
     let wanted: Vec<(BatchId, i64)> = provenance
         .accounts
         .iter()
@@ -154,7 +212,10 @@ async fn with_ranges(app: &App, mut provenance: Provenance) -> Result<Provenance
     missing.dedup();
     let known = match SEARCHES.try_acquire() {
         Ok(_permit) if !missing.is_empty() => {
-            locate_in(app, &missing, Instant::now() + SEARCH).await?;
+            let search = locate_in(app, &missing, Instant::now() + SEARCH);
+            if let Ok(Err(error)) = timeout(SEARCH, search).await {
+                tracing::warn!(%error, "bytes of records were not found");
+            }
             record_ranges::find(&app.db.system, &batch_ids, &numbers).await?
         }
         _ => known,
@@ -164,7 +225,7 @@ async fn with_ranges(app: &App, mut provenance: Provenance) -> Result<Provenance
     for one in provenance.accounts.iter_mut().flatten().chain(&mut provenance.applications) {
         one.range = ranges.get(&(one.record.batch_id, one.record.record_no)).cloned();
     }
-    Ok(provenance)
+    Ok(())
 }
 
 /// Finds what requests had no time for; says how many records. A function of the schedule.
@@ -214,13 +275,13 @@ async fn locate(
         return Ok(Err(Fault::Ours("the stored object is missing".into())));
     };
     let (send, feed) = mpsc::channel(PIECES);
-    let feeder = tokio::spawn(feed_from_store(object, send));
+    // Ends with this future, and with it the thread that waits for pieces.
+    let mut feeder = JoinSet::new();
+    feeder.spawn(feed_from_store(object, send));
     let limits = app.config.limits.clone();
     let found = tokio::task::spawn_blocking(move || {
         let source = Source::new(feed, &batch.stored_encoding, &batch.content_encoding)?;
         decode::locate_records(&source, batch.envelope.format, &limits, &numbers, until)
     });
-    let found = found.await.map_err(|panic| Error::Internal(format!("looking for records: {panic}")));
-    feeder.abort();
-    found
+    found.await.map_err(|panic| Error::Internal(format!("looking for records: {panic}")))
 }

@@ -6,6 +6,8 @@
 //! | rows are appended to some gold tables | rows of a version that nobody is told of | nobody reads them: versions that count are `landed` |
 //! | all tables have it | as above: the version is not called landed | as above |
 
+use std::time::{Duration, Instant};
+
 use chrono::{NaiveDate, TimeDelta};
 
 use crate::app::App;
@@ -18,6 +20,9 @@ use crate::privacy::random;
 
 /// A version that takes longer has lost whoever computes it.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(1);
+/// How long what is being written is waited for; the next run waits again.
+const WRITERS: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
 /// Longest cause that is kept, in characters.
 const MAX_CAUSE: usize = 2000;
 
@@ -61,10 +66,12 @@ pub async fn refresh(app: &App, as_of: NaiveDate) -> Result<Refreshed> {
     let pool = &app.db.system;
     let now = app.clock.now();
     gold_versions::give_up(pool, now - GIVE_UP_AFTER, now).await?;
+    wait_for_writers(app).await?;
+    let batches = lake.gold_batches().await?;
     // What waits to land is not known of yet, nor is anything that came after it.
     let waiting = gold_versions::waiting_since(pool).await?;
     let known_at = waiting.map_or(now, |since| now.min(since - TimeDelta::microseconds(1)));
-    let sources = lake.gold_sources().await?;
+    let sources = lake.gold_sources(batches).await?;
     if let Some(newest) = gold_versions::newest(pool, Some(as_of)).await? {
         let changed = gold_versions::withheld_since(pool, newest.known_at).await?;
         if newest.sources == sources.names() && !changed {
@@ -83,6 +90,20 @@ pub async fn refresh(app: &App, as_of: NaiveDate) -> Result<Refreshed> {
     made?;
     let made = gold_versions::newest(pool, Some(as_of)).await?;
     made.map(Refreshed::Made).ok_or_else(|| Error::Internal("a version that landed is not there".into()))
+}
+
+/// Waits for the end of everything that is being written: it may be known of from an instant that is over, and nothing
+/// that was known by a version's instant may come behind it.
+async fn wait_for_writers(app: &App) -> Result<()> {
+    let pool = &app.db.system;
+    let (horizon, started) = (gold_versions::horizon(pool).await?, Instant::now());
+    while !gold_versions::has_ended_before(pool, horizon).await? {
+        if started.elapsed() >= WRITERS {
+            return Err(Error::Overloaded("something is being written that takes long"));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
 }
 
 async fn make(app: &App, lake: &Lake, version: i64, moment: Moment, sources: &Sources) -> Result<()> {

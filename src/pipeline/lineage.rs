@@ -30,7 +30,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an event belongs to whoever sends it: longer than sending may take.
 const CLAIM: Duration = Duration::from_secs(30);
-/// Appends of the last while are told of: who sets an address up is not sent all that ever was.
+/// What landed in this while before there was a receiver is told of: who sets an address up is not sent all that ever was.
+/// Later on as well nobody looks further back than this before the moment at which everything had been told of.
 const LOOK_BACK: TimeDelta = TimeDelta::days(1);
 const PORTION: i64 = 100;
 /// How long one round goes on.
@@ -198,7 +199,8 @@ async fn tell_landed(app: &App) -> Result<usize> {
     let Some(reporter) = reporter(&app.config) else { return Ok(0) };
     let now = app.clock.now();
     let mut tx = app.db.system.begin().await?;
-    let commits = lineage_lake::untold_in_tx(&mut tx, now - LOOK_BACK, PORTION).await?;
+    let since = lineage_lake::told_up_to_in_tx(&mut tx, now - LOOK_BACK).await?;
+    let commits = lineage_lake::untold_in_tx(&mut tx, since, PORTION).await?;
     for commit in &commits {
         if lineage_lake::set_told_in_tx(&mut tx, commit.commit_id, now).await? {
             for event in reporter.landed(&landed(commit)) {

@@ -24,6 +24,7 @@
 //! | tx C | everything | nobody needs to |
 
 pub mod accept;
+pub mod aggregates;
 pub mod archive;
 pub mod corrections;
 pub mod curate;

@@ -2,8 +2,8 @@
 //!
 //! What changed is entered in the transaction of the change. Who was told is found afterwards, by the schedule: an answer
 //! that was prepared before the change may leave its footprint after it, so the recipients are looked for when such
-//! answers are all written down. A client that asked in between gets a notice too many, which costs it one question;
-//! none is left out.
+//! answers are all written down. A client that asked in between, or while the account was kept back, gets a notice too many,
+//! which costs it one question; none is left out.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::json;
@@ -81,8 +81,10 @@ pub async fn enter_delisting_in_tx(tx: &mut PgConnection, delisting: &Delisting)
 
 /// Makes the notices of changes that have settled; says how many. A function of the schedule.
 pub async fn send(app: &App) -> Result<u64> {
+    let unseen = redisclosures::unseen(&app.db.system).await?;
+    // Taken now that they are known to be committed: an answer that is dated later and read before settles until then.
     let now = app.clock.now();
-    redisclosures::set_seen(&app.db.system, now).await?;
+    redisclosures::set_seen(&app.db.system, &unseen, now).await?;
     let mut sent = 0;
     loop {
         let mut tx = app.db.system.begin().await?;
@@ -98,7 +100,8 @@ pub async fn send(app: &App) -> Result<u64> {
 }
 
 async fn notify_in_tx(tx: &mut PgConnection, change: &Redisclosure, now: DateTime<Utc>) -> Result<u64> {
-    let recipients = redisclosures::recipients(&mut *tx, change).await?;
+    let told_until = change.seen_at.unwrap_or(now) + SETTLING;
+    let recipients = redisclosures::recipients(&mut *tx, change, told_until).await?;
     for recipient in &recipients {
         let id = NoticeId(random::uuid_v7(now));
         redisclosures::insert_notice(&mut *tx, (id, change.redisclosure_id), recipient, now).await?;

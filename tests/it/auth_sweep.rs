@@ -44,6 +44,7 @@ impl Operation {
             .replace("{dataset}", "account_snapshot")
             .replace("{batch_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{archive_query_id}", "00000000-0000-4000-8000-000000000000")
+            .replace("{measure}", "exposure")
             .replace("{recall_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{shadow_id}", "00000000-0000-4000-8000-000000000000")
             .replace("{name}", "sweep_abandoned_uploads")

@@ -104,6 +104,12 @@ async fn every_attribute_leads_to_rows_that_are_found_again_in_the_received_byte
     let behind = &earlier["provenance"]["attributes"]["total_outstanding"]["accounts"];
     assert_eq!(behind, &json!([{"account": 0, "records": [0, 1]}]));
 
+    // As of a day in August the month between is behind nothing, and is not told.
+    let august = explained(&engine, 1, "2026-08-31").await.expect(200).json();
+    let told = august["provenance"]["accounts"][0]["records"].as_array().unwrap();
+    let days: Vec<&str> = told.iter().map(|record| record["as_of_date"].as_str().unwrap()).collect();
+    assert_eq!(days, ["2026-10-31", "2026-08-31"]);
+
     // Whose the data is is not told; the question left its footprint and its audit entry, together.
     let text = answer.to_string();
     assert!(!text.contains("ACC-") && !text.contains(&bank.contributor_id.unwrap().to_string()), "{text}");
@@ -114,7 +120,7 @@ async fn every_attribute_leads_to_rows_that_are_found_again_in_the_received_byte
     .fetch_one(&eyes.database.pool)
     .await
     .unwrap();
-    assert_eq!(traces, (2, 2));
+    assert_eq!(traces, (3, 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,4 +198,8 @@ async fn bytes_that_a_request_does_not_reach_are_found_by_the_schedule() {
     eyes.app.store.delete(&key).await.unwrap();
     let answer = explained(&engine, 1, "2026-11-20").await.expect(200).json();
     assert_eq!(answer["provenance"]["accounts"][0]["records"][0]["bytes_null_reason"], "NOT_FOUND");
+    // When nothing can be looked up, what is on record as told is told all the same.
+    sqlx::query("/* test.break */ DROP TABLE record_ranges").execute(&eyes.database.pool).await.unwrap();
+    let answer = explained(&engine, 2, "2026-11-20").await.expect(200).json();
+    assert_eq!(answer["provenance"]["accounts"][0]["records"][0]["bytes_null_reason"], "PENDING");
 }

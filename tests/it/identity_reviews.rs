@@ -142,6 +142,14 @@ async fn an_account_is_in_review_as_long_as_a_record_under_the_other_name_counts
         recall(&operators, batch).await;
         assert_eq!((cases(&operators[0], "open").await.len(), served(&risk_engine).await), (1, 1));
     }
+    // Each while in which it was withheld is kept: by one record after the other, and by the first again.
+    let withheld: Vec<bool> = sqlx::query_scalar(
+        "/* test.withheld */ SELECT lifted_at IS NULL FROM serving_restrictions ORDER BY restriction_no",
+    )
+    .fetch_all(&eyes.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(withheld, [false, false, false, true]);
     recall(&operators, wrong.id()).await;
     assert_eq!((cases(&operators[0], "open").await.len(), served(&risk_engine).await), (0, 1));
     let file = ndjson(&[named(2, "Lim Wee Chong")]);

@@ -77,7 +77,7 @@ async fn what_landed_in_the_lake_is_downstream_with_its_files_and_snapshot() {
     assert!(nodes(&graph, "lake_table").contains(&("silver.account_snapshots", "downstream")), "{graph:#}");
     assert!(
         leads(&graph, "journal:account_snapshots", "lake_entry:")
-            && leads(&graph, "lake_commit:", "data_file:")
+            && leads(&graph, "lake_commit:", "lake_table:")
     );
     let (snapshot, files): (i64, i64) = sqlx::query_as(
         "/* test.landed */ SELECT snapshot_id, cardinality(file_paths)::bigint FROM lake_commits
@@ -86,9 +86,18 @@ async fn what_landed_in_the_lake_is_downstream_with_its_files_and_snapshot() {
     .fetch_one(&eyes.database.pool)
     .await
     .unwrap();
-    let all = graph["nodes"].as_array().unwrap();
-    let landed = all.iter().find(|node| node["facts"]["snapshot_id"] == json!(snapshot.to_string())).unwrap();
-    assert_eq!((&landed["facts"]["rows"], &landed["facts"]["files"]), (&json!(2), &json!(files)));
+    let append_of = |graph: &Value| {
+        let mut all = graph["nodes"].as_array().unwrap().iter();
+        let landed = all.find(|node| node["facts"]["snapshot_id"] == json!(snapshot.to_string()));
+        landed.unwrap()["facts"].as_object().unwrap().clone()
+    };
+    let whole = whole_graph_of(&eyes.operator("operator").await, &batch).await;
+    assert!(leads(&whole, "lake_commit:", "data_file:"), "{whole:#}");
+    let landed = append_of(&whole);
+    assert_eq!((&landed["rows"], &landed["files"]), (&json!(2), &json!(files)));
+    // Of an append, which holds rows of others as well, a contributor is told that it landed and not how large it was.
+    assert_eq!(append_of(&graph).keys().collect::<Vec<_>>(), ["landed_at", "snapshot_id", "state"]);
+    assert_eq!(nodes(&graph, "data_file"), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -193,6 +193,32 @@ async fn nobody_to_tell_means_nothing_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_landed_while_nobody_sent_is_told_of_days_later() {
+    let receiver = Receiver::start().await;
+    let eyes = told_by(&receiver).await;
+    assert_eq!(lineage::send(&eyes.app).await.unwrap(), 0);
+    let bank = eyes.contributor("bank", patient()).await;
+    eyes.published(&bank, &Submission::ndjson(ndjson(&[account(1)]))).await;
+    eyes.advance(chrono::TimeDelta::minutes(1));
+    for fed in FED {
+        curate::land(&eyes.app, fed).await.unwrap();
+    }
+    eyes.advance(chrono::TimeDelta::days(3));
+    // The run of the batch, and two appends: snapshots and batches.
+    assert_eq!(lineage::send(&eyes.app).await.unwrap(), 6);
+    // All is told: nobody looks that far back any more.
+    assert_eq!(lineage::send(&eyes.app).await.unwrap(), 0);
+    let behind: bool = sqlx::query_scalar(
+        "/* test.up_to */ SELECT told_at > (SELECT max(landed_at) FROM lake_commits) FROM lineage_told
+         WHERE kind = 'up_to'",
+    )
+    .fetch_one(&eyes.database.pool)
+    .await
+    .unwrap();
+    assert!(behind);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_breaks_lies_or_redirects_gets_everything_in_the_end_and_in_order() {
     let receiver = Receiver::start().await;
     let eyes = told_by(&receiver).await;

@@ -6,6 +6,7 @@ use etrplus::db::redisclosures;
 use etrplus::pipeline::notices;
 use serde_json::{Value, json};
 
+use crate::archive;
 use crate::support::app::{Caller, Submission, TestApp, patient, question};
 use crate::support::records::{account, account_with, ndjson, nric};
 
@@ -71,8 +72,10 @@ async fn who_was_told_gets_a_notice_of_its_own_questions() {
     second["client_reference"] = json!("checkout-2");
     cast.eyes.advance(TimeDelta::seconds(5));
     cast.engine.post_json("/v1/profiles/query", &second).await.expect(200);
-    // Asked as of a day before the record; about somebody else; and by nobody at all.
+    // As of a day before the corrected record: what an account says of itself is told of every day that it has.
     cast.engine.ask(&nric(1), "2026-10-15").await.expect(200);
+    // As of a day before the account; about somebody else; and by nobody at all.
+    cast.engine.ask(&nric(1), "2026-09-15").await.expect(200);
     cast.other_engine.ask(&nric(2), "2026-11-24").await.expect(200);
     let corrected = cast.correct(1, &json!({"outstanding": 55_000})).await;
     assert_eq!(cast.send().await, 1);
@@ -80,10 +83,11 @@ async fn who_was_told_gets_a_notice_of_its_own_questions() {
 
     let notices = told(&cast.engine).await;
     let notice = &notices[0];
-    assert_eq!((notices.len(), &notice["change"], &notice["answers"]), (1, &json!("CORRECTED"), &json!(2)));
-    let references: Vec<&Value> =
+    assert_eq!((notices.len(), &notice["change"], &notice["answers"]), (1, &json!("CORRECTED"), &json!(3)));
+    let mut references: Vec<&Value> =
         notice["queries"].as_array().unwrap().iter().map(|query| &query["client_reference"]).collect();
-    assert_eq!(references, ["checkout-2", "checkout-1"]);
+    references.sort_by_key(ToString::to_string);
+    assert_eq!(references, ["checkout-1", "checkout-1", "checkout-2"]);
     let contributor = cast.sender.contributor_id.unwrap().to_string();
     let text = notice.to_string();
     for secret in [contributor.as_str(), "ACC-", "SENDER", &nric(1)] {
@@ -107,7 +111,7 @@ async fn who_was_told_gets_a_notice_of_its_own_questions() {
     assert_eq!((recipients.len(), &recipients[0]["client_id"]), (1, &json!(cast.engine.client_id)));
     assert_eq!(
         (&recipients[0]["answers"], &recipients[0]["acknowledged_at"]),
-        (&json!(2), &first["acknowledged_at"])
+        (&json!(3), &first["acknowledged_at"])
     );
 }
 
@@ -134,7 +138,7 @@ async fn notices_come_a_page_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deletions_rekeys_and_delistings_are_told_and_what_nobody_saw_is_not() {
+async fn deletions_rekeys_and_delistings_are_told_and_what_lookups_do_not_show_is_not() {
     let cast = published().await;
     let listed = account_with(
         4,
@@ -161,22 +165,23 @@ async fn deletions_rekeys_and_delistings_are_told_and_what_nobody_saw_is_not() {
     cast.approve(0, &deleted.expect(201).json()).await;
     rekey(3, "SUBJECT SYNTHETIC").await;
     cast.sender.post_json("/v1/listings/ACC-000004/delist", &json!({})).await.expect(200);
-    // Not told to anybody: what lookups do not show, and what was kept back.
+    // Not told to anybody: what lookups do not show.
     cast.correct(1, &json!({"last_payment_date": "2026-10-20", "last_payment_amount": 5_000})).await;
+    // What is kept back may have been told before it was: whoever asked about the person gets a notice too many.
     let mut lim = correction(5, "rekey", &person(10, "LIM WEE CHONG"));
     lim.as_object_mut().unwrap().remove("reason");
     lim["evidence_ref"] = json!("cases/2026-8");
     let asked = cast.operators[0].post_json("/v1/operations/contributors/sender/rekeys", &lim).await;
     cast.approve(1, &asked.expect(201).json()).await;
 
-    assert_eq!(cast.send().await, 3);
+    assert_eq!(cast.send().await, 4);
     let mut changes: Vec<Value> =
         told(&cast.engine).await.iter().map(|notice| notice["change"].clone()).collect();
     changes.sort_by_key(Value::to_string);
-    assert_eq!(changes, ["DELISTED", "REMOVED", "REMOVED"]);
+    assert_eq!(changes, ["DELISTED", "REMOVED", "REMOVED", "REMOVED"]);
     let all =
         cast.operators[0].get("/v1/operations/redisclosures?account_ref=ACC-000005").await.expect(200).json();
-    assert_eq!(all["items"][0]["recipients"], json!([]), "its case kept it back: {all}");
+    assert_eq!(all["items"][0]["recipients"][0]["client_id"], json!(cast.engine.client_id), "{all}");
     let right =
         cast.operators[0].get("/v1/operations/redisclosures?account_ref=ACC-000003").await.expect(200).json();
     assert_eq!(right["items"].as_array().unwrap().len(), 1, "of the right person nothing wrong was told");
@@ -200,18 +205,69 @@ async fn twelve_months_back_and_not_further() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_told_an_earlier_version_is_told_of_every_later_change() {
+    let cast = published().await;
+    cast.engine.ask(&nric(1), "2026-11-24").await.expect(200);
+    cast.eyes.advance(TimeDelta::seconds(5));
+    cast.correct(1, &json!({"outstanding": 55_000})).await;
+    cast.eyes.advance(TimeDelta::seconds(5));
+    cast.correct(1, &json!({"outstanding": 50_000})).await;
+    assert_eq!(cast.send().await, 2, "what was told first is wrong in both");
+
+    // Its batch's place is taken by one that says the same, which is corrected.
+    cast.engine.ask(&nric(3), "2026-11-24").await.expect(200);
+    cast.eyes.advance(TimeDelta::seconds(5));
+    let same = Submission::ndjson(ndjson(&[account(1), account(2), account(3)]))
+        .period("REPLACE", "2026-10-31".parse().unwrap())
+        .with("allow_duplicate=true");
+    cast.eyes.published(&cast.sender, &same).await;
+    cast.correct(3, &json!({"outstanding": 55_000})).await;
+    assert_eq!(cast.send().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archive_query_told_is_corrected_like_any_other_answer() {
+    let cast = published().await;
+    let scopes = [Scope::ProfilesQuery, Scope::ArchiveQuery];
+    let tester = cast.eyes.client("back-tester", None, &scopes, &["CREDIT_APPLICATION"]).await;
+    // The question itself looked at a day before the account.
+    let named = tester.ask(&nric(1), "2026-08-15").await.expect(200).json();
+    let named = named["query_id"].as_str().unwrap();
+    archive::land(&cast.eyes).await;
+    let mut request = archive::request(&[named]);
+    archive::asked(&tester, "before-anything-was-known", &request).await;
+    archive::until_answered(&cast.eyes).await;
+    request["as_of"] = json!("2026-11-23");
+    request["known_at"] = json!(cast.eyes.app.clock.now());
+    archive::asked(&tester, "as-it-was-told", &request).await;
+    archive::until_answered(&cast.eyes).await;
+    cast.eyes.advance(TimeDelta::seconds(5));
+    cast.correct(1, &json!({"outstanding": 55_000})).await;
+    assert_eq!(cast.send().await, 1);
+    let notice = told(&tester).await.remove(0);
+    assert_eq!((&notice["answers"], &notice["queries"][0]["query_id"]), (&json!(1), &json!(named)));
+    // Asked after the change, of what was known before it: the past is what it asks for.
+    archive::asked(&tester, "of-the-past", &request).await;
+    cast.correct(1, &json!({"outstanding": 50_000})).await;
+    assert_eq!(cast.send().await, 1);
+    let answers: Vec<Value> = told(&tester).await.iter().map(|notice| notice["answers"].clone()).collect();
+    assert_eq!(answers, [2, 1], "until it is corrected once more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_notice_is_made_once_whoever_dies_and_whoever_is_late() {
     let cast = published().await;
     cast.engine.ask(&nric(1), "2026-11-24").await.expect(200);
     cast.correct(1, &json!({"outstanding": 55_000})).await;
     let app = &cast.eyes.app;
     assert_eq!(notices::send(app).await.unwrap(), 0);
-    // An answer that was prepared before the change leaves its footprint after it.
+    // An answer that was prepared before the change leaves its footprint after it; its server's clock is fast.
     sqlx::query(
         "/* test.late */ INSERT INTO footprints (query_id, subject_id, client_id, answered_at, consent_obtained_at, consent_expires_at,
             as_of, account_count, subject_token, purpose, inquiry_type, hit_status, consent_reference, client_reference,
             attribute_set_version)
-        SELECT gen_random_uuid(), subject_id, $1::uuid, answered_at, consent_obtained_at, consent_expires_at, as_of, account_count,
+        SELECT gen_random_uuid(), subject_id, $1::uuid, answered_at + interval '5 seconds', consent_obtained_at,
+            consent_expires_at, as_of, account_count,
             subject_token, purpose, inquiry_type, hit_status, consent_reference, 'late', attribute_set_version FROM footprints",
     )
     .bind(&cast.other_engine.client_id)

@@ -19,10 +19,10 @@ use etrplus::pipeline::notices;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::archive;
 use crate::support::app::{Answer, Caller, Submission, TestApp, patient};
 use crate::support::records::{account, account_with, ndjson, nric};
 use crate::support::shape::Shape;
+use crate::{aggregates, archive};
 
 #[test]
 fn the_checked_in_document_is_the_one_that_the_handlers_make() {
@@ -278,6 +278,7 @@ impl Stage {
         let review = review(&eyes, &caller).await;
         let corrections = corrections(&eyes, contributor.contributor_id).await;
         let (notice, archive) = (notice(&eyes, &caller).await, archive::shown(&eyes, &caller).await);
+        aggregates::shown(&eyes, &caller).await;
         Stage {
             eyes,
             caller,

@@ -1,8 +1,11 @@
 //! Records that name the wrong person: two operators give them to the right one, and they do not wander back.
 
 use etrplus::access::Scope;
+use etrplus::db::corrections::{self, Decision};
 use etrplus::domain::contract::Dataset;
+use etrplus::ids::{CaseId, ClientId};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::app::{Caller, Report, Submission, TestApp, patient};
 use crate::support::records::{account, account_with, ndjson, nric};
@@ -282,6 +285,57 @@ async fn some_months_of_an_account_may_be_another_persons() {
         .with("allow_duplicate=true");
     let older = cast.eyes.judged(&cast.sender, &older).await;
     assert_eq!(older.rules().get("P002"), Some(&1), "{:#}", older.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_back_in_part_is_remembered_in_the_rest() {
+    let cast = published().await;
+    cast.moved(&rekey(1, &person(7))).await;
+    let mut september = rekey(1, &person(1));
+    september["as_of_to"] = json!("2026-09-30");
+    cast.moved(&september).await;
+    let codes = async |n: u32, day: &str| {
+        let record = account_with(1, &json!({"id_number": nric(n), "as_of_date": day}));
+        let report = cast.month(if day > "2026-11" { "2026-11-23" } else { day }, &[record]).await;
+        (report.count("accepted"), report.rules().get("P002").copied())
+    };
+    assert_eq!(codes(1, "2026-11-20").await, (0, Some(1)), "October and what comes later stay moved");
+    assert_eq!(codes(1, "2026-10-31").await, (0, Some(1)));
+    assert_eq!(codes(7, "2026-11-20").await, (1, None));
+    assert_eq!((cast.told(1).await, cast.told(7).await), (vec!["--0".to_owned()], vec!["00-".to_owned()]));
+
+    // Once more in full, and the newest months alone are given back.
+    cast.moved(&rekey(2, &person(7))).await;
+    let mut october = rekey(2, &person(2));
+    october["as_of_from"] = json!("2026-10-01");
+    cast.moved(&october).await;
+    let codes = async |day: &str| {
+        let record = account_with(2, &json!({"as_of_date": day}));
+        let report = cast.month(if day > "2026-11" { "2026-11-23" } else { day }, &[record]).await;
+        (report.count("accepted"), report.rules().get("P002").copied())
+    };
+    assert_eq!(codes("2026-11-20").await, (1, None));
+    assert_eq!(codes("2026-09-30").await, (0, Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_agrees_to_what_is_refused_at_the_same_moment() {
+    let cast = published().await;
+    let asked = cast.sender.post_json("/v1/corrections", &rekey(1, &person(7))).await.expect(201).json();
+    let id = asked["correction_id"].as_str().unwrap();
+    let by: Uuid = cast.operators[1].client_id.parse().unwrap();
+    let decision = Decision { by: Some(ClientId(by)), at: cast.eyes.app.clock.now() };
+    let mut refusing = cast.eyes.app.db.system.begin().await.unwrap();
+    assert!(corrections::refuse_in_tx(&mut refusing, CaseId(id.parse().unwrap()), decision).await.unwrap());
+    let path = format!("/v1/operations/corrections/{id}/approve");
+    let refused = async {
+        cast.eyes.until_somebody_waits_for_a_lock().await;
+        refusing.commit().await.unwrap();
+    };
+    let (approved, ()) = tokio::join!(cast.operators[0].post(&path), refused);
+    assert_eq!(approved.expect(409).json()["code"], "conflict");
+    let deeds = "/* test.deeds */ SELECT action FROM audit_entries WHERE object_kind = 'correction'";
+    assert_eq!(cast.rows(deeds).await, ["correction.request"], "no agreement that never was");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What requests and answers look like, for the OpenAPI document. A test sends every request of them and compares
 //! every answer with its documented shape. The person is made up.
 
+pub mod aggregates;
 pub mod archive;
 pub mod contracts;
 pub mod corrections;

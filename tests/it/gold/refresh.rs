@@ -1,6 +1,7 @@
 //! Gold on the real tables: what was sent, landed and computed is what a lookup tells.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use etrplus::commands;
@@ -100,6 +101,21 @@ async fn a_version_tells_what_lookups_tell_and_says_what_it_came_from() {
     assert!(told.values().all(|row| row["hit_status"] == "NO_HIT" && !row.contains_key("total_outstanding")));
     assert_eq!(told.len(), 40, "that nothing is known of them any more is to be told");
     assert_eq!(people(&eyes, first).await.len(), 40);
+}
+
+#[tokio::test]
+async fn a_version_waits_for_what_is_being_written() {
+    let eyes = TestApp::start().await;
+    let day: NaiveDate = "2026-06-30".parse().unwrap();
+    let mut writing = eyes.database.pool.begin().await.unwrap();
+    sqlx::query("/* test.write */ SELECT pg_current_xact_id()").execute(&mut *writing).await.unwrap();
+    let made = gold::refresh(&eyes.app, day);
+    tokio::pin!(made);
+    tokio::time::timeout(Duration::from_millis(500), &mut made)
+        .await
+        .expect_err("its instant is not over yet");
+    writing.commit().await.unwrap();
+    assert!(matches!(made.await.unwrap(), Refreshed::Made(_)));
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ use etrplus::pipeline::rebuild::lake;
 use etrplus::pipeline::rebuild::serving::{self, Order};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _};
-use uuid::Uuid;
 
 use crate::support::app::{Caller, Submission, TestApp, patient};
 use crate::support::lake::rows;
@@ -395,7 +394,7 @@ async fn a_table_with_other_rows_than_have_landed_takes_no_other_ones_place() {
     remake::take_from_journal(&mut connection, Dataset::AccountSnapshot, group).await.unwrap();
     let (lake, beside) = (eyes.app.lake.as_ref().unwrap(), remade(&ACCOUNT_SNAPSHOTS).unwrap());
     let rows = remake::rows(&mut connection, Dataset::AccountSnapshot);
-    lake.append(beside, Uuid::new_v4(), group.rows as u64, rows).await.unwrap();
+    lake.append(beside, etrplus::privacy::random::uuid_v4(), group.rows as u64, rows).await.unwrap();
     remake::close(connection).await.unwrap();
     let (right, told, _) = command(&eyes, "lake").await.unwrap();
     assert!(

@@ -6,21 +6,21 @@ use sqlx::{PgConnection, PgExecutor};
 use crate::error::Result;
 
 /// A table by its three names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place<'a> {
     pub catalog: &'a str,
-    pub namespace: &'a str,
+    pub namespace: String,
     pub table: &'a str,
 }
 
 /// Where the metadata of a table is; `None` when there is no such table.
-pub async fn metadata_location(ex: impl PgExecutor<'_>, place: Place<'_>) -> Result<Option<String>> {
+pub async fn metadata_location(ex: impl PgExecutor<'_>, place: &Place<'_>) -> Result<Option<String>> {
     let location = sqlx::query_scalar(
         "/* lake_catalog.metadata_location */ SELECT metadata_location FROM iceberg_tables
         WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3",
     )
     .bind(place.catalog)
-    .bind(place.namespace)
+    .bind(&place.namespace)
     .bind(place.table)
     .fetch_optional(ex)
     .await?;
@@ -28,14 +28,14 @@ pub async fn metadata_location(ex: impl PgExecutor<'_>, place: Place<'_>) -> Res
 }
 
 /// Enters a new table; `false` when there is one of that name.
-pub async fn insert_table(ex: impl PgExecutor<'_>, place: Place<'_>, location: &str) -> Result<bool> {
+pub async fn insert_table(ex: impl PgExecutor<'_>, place: &Place<'_>, location: &str) -> Result<bool> {
     let inserted = sqlx::query(
         "/* lake_catalog.insert_table */
         INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, iceberg_type)
         VALUES ($1, $2, $3, $4, 'TABLE') ON CONFLICT DO NOTHING",
     )
     .bind(place.catalog)
-    .bind(place.namespace)
+    .bind(&place.namespace)
     .bind(place.table)
     .bind(location)
     .execute(ex)
@@ -46,7 +46,7 @@ pub async fn insert_table(ex: impl PgExecutor<'_>, place: Place<'_>, location: &
 /// Points a table at new metadata; `false` when it no longer is where the caller found it.
 pub async fn swap_in_tx(
     connection: &mut PgConnection,
-    place: Place<'_>,
+    place: &Place<'_>,
     from: &str,
     to: &str,
 ) -> Result<bool> {
@@ -56,7 +56,7 @@ pub async fn swap_in_tx(
         WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3 AND metadata_location = $4",
     )
     .bind(place.catalog)
-    .bind(place.namespace)
+    .bind(&place.namespace)
     .bind(place.table)
     .bind(from)
     .bind(to)
@@ -69,7 +69,7 @@ pub async fn swap_in_tx(
 /// first no longer is where the caller found it.
 pub async fn exchange_in_tx(
     connection: &mut PgConnection,
-    place: Place<'_>,
+    place: &Place<'_>,
     other: &str,
     found: &str,
 ) -> Result<bool> {
@@ -81,7 +81,7 @@ pub async fn exchange_in_tx(
           AND o.catalog_name = $1 AND o.table_namespace = $2 AND o.table_name = $4",
     )
     .bind(place.catalog)
-    .bind(place.namespace)
+    .bind(&place.namespace)
     .bind(place.table)
     .bind(other)
     .bind(found)
@@ -90,18 +90,18 @@ pub async fn exchange_in_tx(
     if exchanged.rows_affected() == 0 {
         return Ok(false);
     }
-    forget(connection, Place { table: other, ..place }).await?;
+    forget(connection, &Place { table: other, ..place.clone() }).await?;
     Ok(true)
 }
 
 /// Removes a table from the catalog. Its files stay.
-pub async fn forget(ex: impl PgExecutor<'_>, place: Place<'_>) -> Result<()> {
+pub async fn forget(ex: impl PgExecutor<'_>, place: &Place<'_>) -> Result<()> {
     sqlx::query(
         "/* lake_catalog.forget */ DELETE FROM iceberg_tables
         WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3",
     )
     .bind(place.catalog)
-    .bind(place.namespace)
+    .bind(&place.namespace)
     .bind(place.table)
     .execute(ex)
     .await?;

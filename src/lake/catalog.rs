@@ -46,18 +46,18 @@ impl SqlCatalog {
         SqlCatalog { name: name.to_owned(), warehouse, pool, io }
     }
 
+    fn place<'a>(&'a self, ident: &'a TableIdent) -> Place<'a> {
+        Place { catalog: &self.name, namespace: ident.namespace().join("."), table: ident.name() }
+    }
+
     /// Where the metadata of a table is.
     pub(super) async fn pointer(&self, ident: &TableIdent) -> crate::error::Result<Option<String>> {
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
-        lake_catalog::metadata_location(&self.pool, place).await
+        lake_catalog::metadata_location(&self.pool, &self.place(ident)).await
     }
 
     /// Removes a table from the catalog. Its files stay.
     pub(super) async fn forget(&self, ident: &TableIdent) -> crate::error::Result<()> {
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
-        lake_catalog::forget(&self.pool, place).await
+        lake_catalog::forget(&self.pool, &self.place(ident)).await
     }
 
     /// Puts another table in the place of one that still is where it was found, and notes that with it.
@@ -67,12 +67,11 @@ impl SqlCatalog {
         other: &TableIdent,
         found: &str,
     ) -> crate::error::Result<bool> {
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
+        let place = self.place(ident);
         let mut tx = self.pool.begin().await?;
-        let exchanged = lake_catalog::exchange_in_tx(&mut tx, place, other.name(), found).await?;
+        let exchanged = lake_catalog::exchange_in_tx(&mut tx, &place, other.name(), found).await?;
         if exchanged {
-            remake::set_done_in_tx(&mut tx, &format!("{namespace}.{}", ident.name())).await?;
+            remake::set_done_in_tx(&mut tx, &format!("{}.{}", place.namespace, place.table)).await?;
         }
         tx.commit().await?;
         Ok(exchanged)
@@ -90,16 +89,21 @@ impl SqlCatalog {
 
     /// Gives a table new metadata that was built from what was found. Fails with a conflict when the table has moved on since.
     pub(super) async fn replace_metadata(&self, found: &Table, metadata: TableMetadata) -> Result<()> {
-        let ident = found.identifier();
         let from = found.metadata_location_result()?;
         let to = MetadataLocation::from_str(from)?.with_next_version().with_new_metadata(&metadata);
         metadata.write_to(&self.io, &to).await?;
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
-        let mut connection =
-            self.pool.acquire().await.map_err(|error| postgres(crate::error::Error::from(error)))?;
-        let swapped = lake_catalog::swap_in_tx(&mut connection, place, from, &to.to_string()).await;
-        if swapped.map_err(postgres)? {
+        let mut connection = self.pool.acquire().await.map_err(|error| postgres(error.into()))?;
+        self.swap(&mut connection, found.identifier(), (from, &to.to_string())).await
+    }
+
+    /// Points a table from one place of its metadata to another. Fails with a conflict when it is not at the first any more.
+    async fn swap(
+        &self,
+        connection: &mut PgConnection,
+        ident: &TableIdent,
+        (from, to): (&str, &str),
+    ) -> Result<()> {
+        if lake_catalog::swap_in_tx(connection, &self.place(ident), from, to).await.map_err(postgres)? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::CatalogCommitConflicts, "the table has moved on"))
@@ -118,16 +122,12 @@ impl SqlCatalog {
         let table = commit.apply(found)?;
         let to = table.metadata_location_result()?.to_owned();
         table.metadata().write_to(table.file_io(), &MetadataLocation::from_str(&to)?).await?;
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
-        let mut tx = self.pool.begin().await.map_err(|error| postgres(crate::error::Error::from(error)))?;
-        if !lake_catalog::swap_in_tx(&mut tx, place, &from, &to).await.map_err(postgres)? {
-            return Err(Error::new(ErrorKind::CatalogCommitConflicts, "the table has moved on"));
-        }
+        let mut tx = self.pool.begin().await.map_err(|error| postgres(error.into()))?;
+        self.swap(&mut tx, &ident, (&from, &to)).await?;
         if let Some(alongside) = alongside {
             alongside(&mut tx, &table).await.map_err(postgres)?;
         }
-        tx.commit().await.map_err(|error| postgres(crate::error::Error::from(error)))?;
+        tx.commit().await.map_err(|error| postgres(error.into()))?;
         Ok(table)
     }
 }
@@ -199,8 +199,7 @@ impl Catalog for SqlCatalog {
         let metadata = TableMetadataBuilder::from_table_creation(creation)?.build()?.metadata;
         let file = MetadataLocation::new_with_metadata(location, &metadata);
         metadata.write_to(&self.io, &file).await?;
-        let place = Place { catalog: &self.name, namespace: &folder, table: ident.name() };
-        let inserted = lake_catalog::insert_table(&self.pool, place, &file.to_string()).await;
+        let inserted = lake_catalog::insert_table(&self.pool, &self.place(&ident), &file.to_string()).await;
         if inserted.map_err(postgres)? {
             return self.table(&ident, &file.to_string(), metadata);
         }
@@ -208,12 +207,9 @@ impl Catalog for SqlCatalog {
     }
 
     async fn load_table(&self, ident: &TableIdent) -> Result<Table> {
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
-        let location = lake_catalog::metadata_location(&self.pool, place).await.map_err(postgres)?;
-        let location = location.ok_or_else(|| {
-            Error::new(ErrorKind::TableNotFound, format!("no table {namespace}.{}", ident.name()))
-        })?;
+        let location = self.pointer(ident).await.map_err(postgres)?;
+        let location =
+            location.ok_or_else(|| Error::new(ErrorKind::TableNotFound, format!("no table {ident}")))?;
         let metadata = TableMetadata::read_from(&self.io, &location).await?;
         self.table(ident, &location, metadata)
     }
@@ -227,9 +223,7 @@ impl Catalog for SqlCatalog {
     }
 
     async fn table_exists(&self, ident: &TableIdent) -> Result<bool> {
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
-        Ok(lake_catalog::metadata_location(&self.pool, place).await.map_err(postgres)?.is_some())
+        Ok(self.pointer(ident).await.map_err(postgres)?.is_some())
     }
 
     async fn rename_table(&self, _: &TableIdent, _: &TableIdent) -> Result<()> {
@@ -237,11 +231,9 @@ impl Catalog for SqlCatalog {
     }
 
     async fn register_table(&self, ident: &TableIdent, metadata_location: String) -> Result<Table> {
-        let namespace = ident.namespace().join(".");
-        let place = Place { catalog: &self.name, namespace: &namespace, table: ident.name() };
-        let inserted = lake_catalog::insert_table(&self.pool, place, &metadata_location).await;
+        let inserted = lake_catalog::insert_table(&self.pool, &self.place(ident), &metadata_location).await;
         if !inserted.map_err(postgres)? {
-            return Err(Error::new(ErrorKind::TableAlreadyExists, format!("{namespace}.{}", ident.name())));
+            return Err(Error::new(ErrorKind::TableAlreadyExists, ident.to_string()));
         }
         self.load_table(ident).await
     }

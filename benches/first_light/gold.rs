@@ -11,8 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use chrono::NaiveDate;
+use etrplus::lake::SnapshotFile;
 use etrplus::lake::gold::{self, Moment, Step};
-use etrplus::lake::query::{Budget, Engine, ParquetFile};
+use etrplus::lake::query::{Budget, Engine};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
@@ -140,7 +141,7 @@ fn usage() -> Result<(f64, f64)> {
     Ok((ticks / 100.0, kilobytes * 1024.0))
 }
 
-fn files(folder: &Path, name: &str) -> Result<(arrow::datatypes::Schema, Vec<ParquetFile>)> {
+fn files(folder: &Path, name: &str) -> Result<(arrow::datatypes::Schema, Vec<SnapshotFile>)> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.retain(|path| {
@@ -151,7 +152,7 @@ fn files(folder: &Path, name: &str) -> Result<(arrow::datatypes::Schema, Vec<Par
     let (mut schema, mut files) = (None, Vec::new());
     for path in paths {
         let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path)?)?;
-        files.push(ParquetFile {
+        files.push(SnapshotFile {
             path: format!("file://{}", path.display()),
             bytes: path.metadata()?.len(),
             rows: reader.metadata().file_metadata().num_rows() as u64,

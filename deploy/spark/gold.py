@@ -5,7 +5,7 @@ The same files that the server runs on DataFusion run here, in the same order, o
 catalog (Iceberg) or over folders of Parquet files. Money is exact in both, so the results are compared by control sums:
 rows, the sum of every number, and a hash over whole rows that does not depend on their order.
 
-    spark-submit gold.py --catalog etrplus --as-of 2026-10-31 --known-at 2026-11-24T00:00:00Z --work s3a://…/work/ --out s3a://…/gold/
+    spark-submit gold.py --catalog etrplus --as-of 2026-10-31 --known-at 2026-11-24T00:00:00Z --work s3a://…/steps/ --out s3a://…/gold/
     spark-submit gold.py --tables /lake --as-of … --known-at … --out /gold --sums /gold.json
     spark-submit gold.py --sums-of /gold-of-datafusion --sums /other.json
     python3 gold.py --compare /gold.json /other.json

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
+use super::lake_entries;
 use crate::domain::contract::Field;
 use crate::domain::contract::spec::{self, Kind};
 use crate::domain::correction::Sent;
@@ -327,10 +328,9 @@ pub async fn enter_versions_in_tx(
             CROSS JOIN LATERAL jsonb_populate_record(NULL::account_snapshots, to_jsonb(t) || $5 || jsonb_build_object(
                 'imputed', (SELECT jsonb_agg(f) FROM unnest(t.imputed) AS f WHERE f <> ALL ($6)))) v
             RETURNING contributor_id, batch_id, publication_no, known_from),
-        to_land AS (
-            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
-            SELECT 'silver.account_snapshots', contributor_id, batch_id, publication_no, count(*), known_from
-            FROM entered GROUP BY contributor_id, batch_id, publication_no, known_from)
+        ",
+        lake_entries::enter_versions!(),
+        "
         SELECT DISTINCT batch_id FROM entered WHERE batch_id <> '00000000-0000-0000-0000-000000000000'"
     ))
     .bind(of.contributor_id)

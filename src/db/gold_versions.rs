@@ -3,7 +3,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, PgExecutor};
-use uuid::Uuid;
 
 use crate::error::Result;
 
@@ -148,20 +147,6 @@ pub async fn has_ended_before(ex: impl PgExecutor<'_>, horizon: i64) -> Result<b
     Ok(ended)
 }
 
-/// Since when the oldest thing waits that has not landed in the lake.
-pub async fn waiting_since(ex: impl PgExecutor<'_>) -> Result<Option<DateTime<Utc>>> {
-    let oldest = sqlx::query_scalar(
-        "/* gold_versions.waiting_since */ SELECT min(w.known_from)
-        FROM (SELECT known_from FROM lake_entries WHERE commit_id IS NULL
-              UNION ALL
-              SELECT e.known_from FROM lake_commits c JOIN lake_entries e ON e.commit_id = c.commit_id
-              WHERE c.state IN ('writing', 'written')) w",
-    )
-    .fetch_one(ex)
-    .await?;
-    Ok(oldest)
-}
-
 /// Whether what is withheld of accounts has changed since an instant.
 pub async fn withheld_since(ex: impl PgExecutor<'_>, at: DateTime<Utc>) -> Result<bool> {
     let changed = sqlx::query_scalar(
@@ -173,48 +158,4 @@ pub async fn withheld_since(ex: impl PgExecutor<'_>, at: DateTime<Utc>) -> Resul
     .fetch_one(ex)
     .await?;
     Ok(changed)
-}
-
-/// A restriction of an account, as the statements of gold read it.
-#[derive(Clone, Debug, FromRow)]
-pub struct Restricted {
-    pub contributor_id: Uuid,
-    pub account_ref: String,
-    pub kind: String,
-    pub opened_at: DateTime<Utc>,
-    pub lifted_at: Option<DateTime<Utc>>,
-}
-
-/// Every restriction that was in force at an instant.
-pub async fn restrictions(ex: impl PgExecutor<'_>, at: DateTime<Utc>) -> Result<Vec<Restricted>> {
-    let restrictions = sqlx::query_as(
-        "/* gold_versions.restrictions */
-        SELECT contributor_id, account_ref, kind, opened_at, lifted_at FROM serving_restrictions
-        WHERE opened_at <= $1 AND (lifted_at IS NULL OR lifted_at > $1)",
-    )
-    .bind(at)
-    .fetch_all(ex)
-    .await?;
-    Ok(restrictions)
-}
-
-/// A listing that was taken back, as the statements of gold read it.
-#[derive(Clone, Debug, FromRow)]
-pub struct Delisted {
-    pub contributor_id: Uuid,
-    pub account_ref: String,
-    pub delisted_on: NaiveDate,
-    pub delisted_at: DateTime<Utc>,
-}
-
-/// Every listing that was taken back by an instant.
-pub async fn delistings(ex: impl PgExecutor<'_>, at: DateTime<Utc>) -> Result<Vec<Delisted>> {
-    let delistings = sqlx::query_as(
-        "/* gold_versions.delistings */
-        SELECT contributor_id, account_ref, delisted_on, delisted_at FROM delistings WHERE delisted_at <= $1",
-    )
-    .bind(at)
-    .fetch_all(ex)
-    .await?;
-    Ok(delistings)
 }

@@ -8,6 +8,18 @@ use super::serving::Origin;
 use crate::error::Result;
 use crate::ids::BatchId;
 
+/// Enters what a statement `entered`, in that statement: versions of records of several batches or publications.
+macro_rules! enter_versions {
+    () => {
+        "to_land AS (
+            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
+            SELECT 'silver.account_snapshots', contributor_id, batch_id, publication_no, count(*), known_from
+            FROM entered GROUP BY contributor_id, batch_id, publication_no, known_from)"
+    };
+}
+
+pub(crate) use enter_versions;
+
 /// What waits for a table.
 #[derive(Clone, Debug, FromRow)]
 pub struct Waiting {
@@ -124,18 +136,36 @@ pub async fn curable(
     Ok(batches)
 }
 
+/// What has not landed. Two looks into small indexes: entries are kept for good, and most of them have landed.
+macro_rules! not_landed {
+    () => {
+        "(SELECT table_name, known_from, rows FROM lake_entries WHERE commit_id IS NULL
+          UNION ALL
+          SELECT e.table_name, e.known_from, e.rows FROM lake_commits c
+          JOIN lake_entries e ON e.commit_id = c.commit_id WHERE c.state IN ('writing', 'written'))"
+    };
+}
+
+/// Since when the oldest thing waits that has not landed in the lake.
+pub async fn waiting_since(ex: impl PgExecutor<'_>) -> Result<Option<DateTime<Utc>>> {
+    let oldest = sqlx::query_scalar(concat!(
+        "/* lake_entries.waiting_since */ SELECT min(w.known_from) FROM ",
+        not_landed!(),
+        " w"
+    ))
+    .fetch_one(ex)
+    .await?;
+    Ok(oldest)
+}
+
 /// How old the oldest thing is that waits, in seconds, and how many rows wait, by table.
 pub async fn backlog(ex: impl PgExecutor<'_>) -> Result<Vec<(String, f64, i64)>> {
-    let backlog = sqlx::query_as(
-        // Two looks into small indexes: entries are kept for good, and most of them have landed.
+    let backlog = sqlx::query_as(concat!(
         "/* lake_entries.backlog */ SELECT w.table_name,
-            extract(epoch FROM clock_timestamp() - min(w.known_from))::float8, sum(w.rows)::bigint
-        FROM (SELECT table_name, known_from, rows FROM lake_entries WHERE commit_id IS NULL
-              UNION ALL
-              SELECT e.table_name, e.known_from, e.rows FROM lake_commits c
-              JOIN lake_entries e ON e.commit_id = c.commit_id WHERE c.state IN ('writing', 'written')) w
-        GROUP BY w.table_name",
-    )
+            extract(epoch FROM clock_timestamp() - min(w.known_from))::float8, sum(w.rows)::bigint FROM ",
+        not_landed!(),
+        " w GROUP BY w.table_name"
+    ))
     .fetch_all(ex)
     .await?;
     Ok(backlog)

@@ -74,6 +74,7 @@ pub mod staged_events;
 pub mod staging;
 pub mod subjects;
 pub mod transitions;
+pub mod withheld;
 pub mod working_days;
 
 use std::str::FromStr;

@@ -6,6 +6,7 @@ use futures::stream::BoxStream;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use super::corrections::{Correction, records_in_range};
+use super::lake_entries;
 use crate::error::Result;
 use crate::ids::{BatchId, CaseId, ContributorId, SubjectId};
 use crate::privacy::Token;
@@ -136,10 +137,9 @@ pub async fn enter_versions_in_tx(
                 'known_from', $10::timestamptz)) v
             WHERE t.holder_role = $5 AND t.subject_id = $6
             RETURNING contributor_id, batch_id, publication_no, known_from),
-        to_land AS (
-            INSERT INTO lake_entries (table_name, contributor_id, batch_id, publication_no, rows, known_from)
-            SELECT 'silver.account_snapshots', contributor_id, batch_id, publication_no, count(*), known_from
-            FROM entered GROUP BY contributor_id, batch_id, publication_no, known_from)
+        ",
+        lake_entries::enter_versions!(),
+        "
         SELECT DISTINCT batch_id FROM entered WHERE batch_id <> '00000000-0000-0000-0000-000000000000'"
     ))
     .bind(of.contributor_id)

@@ -9,25 +9,26 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array, new_null_array,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array,
+    new_null_array,
 };
 use arrow::compute::{cast, concat, take};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::Lake;
 use super::gold::{self, Moment};
-use super::query::{Budget, Engine, ParquetFile, Session};
+use super::query::{Budget, Session};
 use super::silver::{ACCOUNT_SNAPSHOTS, APPLICATIONS, BATCHES, REPAYMENT_EVENTS};
 use super::tables::TableSpec;
+use super::withheld::Withheld;
 use crate::config::S3Config;
-use crate::db::archive_queries::{Delisting, Restriction, Subject};
+use crate::db::archive_queries::Subject;
 use crate::domain::archive::Format;
 use crate::domain::profile::catalogue::ATTRIBUTES;
 use crate::domain::profile::{Unit, Value, attributes};
@@ -43,13 +44,6 @@ const FRESHNESS: [(&str, DataType); 3] = [
     ("oldest_as_of", DataType::Date32),
     ("stale_accounts", DataType::Int64),
 ];
-
-/// What Postgres knows of accounts that must not be told, or not as they were sent.
-#[derive(Clone, Debug, Default)]
-pub struct Withheld {
-    pub restrictions: Vec<Restriction>,
-    pub delistings: Vec<Delisting>,
-}
 
 /// A query that is being answered.
 pub struct Archive {
@@ -72,8 +66,7 @@ impl Archive {
         format: Format,
         withheld: &Withheld,
     ) -> Result<Archive> {
-        let engine = Engine::new(BUDGET)?;
-        engine.reach(&s3.bucket, s3)?;
+        let engine = super::engine(&lake.config, s3, BUDGET)?;
         let session = engine.session().await?;
         let mut snapshots = BTreeMap::new();
         for (spec, also) in [
@@ -87,10 +80,7 @@ impl Archive {
                 snapshots.insert(spec.full_name(), snapshot);
             }
         }
-        let (schema, rows) = restrictions(&withheld.restrictions)?;
-        session.register_rows("serving_restrictions", vec![rows], &schema)?;
-        let (schema, rows) = delistings(&withheld.delistings)?;
-        session.register_rows("delistings", vec![rows], &schema)?;
+        withheld.register(&session)?;
         gold::prepare(&session, moment).await?;
         Ok(Archive { session, as_of: moment.as_of, file: Encoder::new(format)?, snapshots })
     }
@@ -131,25 +121,12 @@ async fn register(
     names: impl Iterator<Item = &'static str>,
 ) -> Result<Option<i64>> {
     let snapshot = lake.snapshot(spec).await?;
-    let files: Vec<ParquetFile> = snapshot
-        .iter()
-        .flat_map(|snapshot| &snapshot.files)
-        .map(|file| ParquetFile { path: file.path.clone(), bytes: file.bytes, rows: file.rows })
-        .collect();
+    let files = snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.files);
     let schema = spec.arrow_schema()?;
     for name in names {
-        session.register_files(name, &schema, &files)?;
+        session.register_files(name, &schema, files)?;
     }
     Ok(snapshot.map(|snapshot| snapshot.snapshot_id))
-}
-
-fn instant() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
-fn instants(of: impl IntoIterator<Item = Option<DateTime<Utc>>>) -> ArrayRef {
-    let micros = of.into_iter().map(|instant| instant.map(|instant| instant.timestamp_micros()));
-    Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 
 fn texts(of: impl IntoIterator<Item = String>) -> ArrayRef {
@@ -158,43 +135,6 @@ fn texts(of: impl IntoIterator<Item = String>) -> ArrayRef {
 
 fn table(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| mismatch(&error))
-}
-
-fn restrictions(rows: &[Restriction]) -> Result<(SchemaRef, RecordBatch)> {
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("contributor_id", DataType::Utf8, false),
-        Field::new("account_ref", DataType::Utf8, false),
-        Field::new("kind", DataType::Utf8, false),
-        Field::new("opened_at", instant(), false),
-        Field::new("lifted_at", instant(), true),
-    ]));
-    let columns = vec![
-        texts(rows.iter().map(|row| row.contributor_id.to_string())),
-        texts(rows.iter().map(|row| row.account_ref.clone())),
-        texts(rows.iter().map(|row| row.kind.clone())),
-        instants(rows.iter().map(|row| Some(row.opened_at))),
-        instants(rows.iter().map(|row| row.lifted_at)),
-    ];
-    let rows = table(&schema, columns)?;
-    Ok((schema, rows))
-}
-
-fn delistings(rows: &[Delisting]) -> Result<(SchemaRef, RecordBatch)> {
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("contributor_id", DataType::Utf8, false),
-        Field::new("account_ref", DataType::Utf8, false),
-        Field::new("delisted_on", DataType::Date32, false),
-        Field::new("delisted_at", instant(), false),
-    ]));
-    let days = rows.iter().map(|row| row.delisted_on.to_epoch_days());
-    let columns = vec![
-        texts(rows.iter().map(|row| row.contributor_id.to_string())),
-        texts(rows.iter().map(|row| row.account_ref.clone())),
-        Arc::new(Date32Array::from_iter_values(days)) as ArrayRef,
-        instants(rows.iter().map(|row| Some(row.delisted_at))),
-    ];
-    let rows = table(&schema, columns)?;
-    Ok((schema, rows))
 }
 
 /// The columns of the file: the question, the kind of answer, every attribute in the order of the catalogue, freshness.

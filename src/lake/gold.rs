@@ -227,6 +227,15 @@ pub(super) fn dates(of: impl IntoIterator<Item = NaiveDate>) -> ArrayRef {
     Arc::new(Date32Array::from_iter_values(of.into_iter().map(days_since_1970)))
 }
 
+/// Rows as a table of their own, columns by name.
+pub(super) fn table(columns: Vec<(&str, ArrayRef)>) -> Result<(SchemaRef, RecordBatch)> {
+    let fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    let rows = RecordBatch::try_new(Arc::clone(&schema), columns);
+    Ok((schema, rows.map_err(|error| Error::Internal(format!("gold: {error}")))?))
+}
+
 fn days_since_1970(day: NaiveDate) -> i32 {
     day.signed_duration_since(DateTime::UNIX_EPOCH.date_naive()).num_days() as i32
 }

@@ -15,12 +15,13 @@ use uuid::Uuid;
 
 use super::gold::{self, Moment};
 use super::gold_tables::{PORTFOLIO_MONTHLY, PORTFOLIO_ROLLS, PORTFOLIO_VINTAGES, SUBJECT_ATTRIBUTES};
-use super::query::{ParquetFile, Session};
+use super::query::Session;
 use super::silver::{ACCOUNT_SNAPSHOTS, APPLICATIONS, BATCHES, REPAYMENT_EVENTS};
+use super::withheld::Withheld;
 use super::write::{Files, Writer};
 use super::{Lake, Snapshot, TableSpec};
-use crate::db::gold_versions::{self, Delisted, Restricted};
 use crate::db::lake_commits::{self, Written};
+use crate::db::withheld;
 use crate::error::{Error, Result};
 
 /// The silver tables that gold is computed from, each as one snapshot.
@@ -134,18 +135,14 @@ impl Lake {
     async fn gold_session(&self, moment: Moment, sources: &Sources) -> Result<Session> {
         let session = self.engine.session().await?;
         for (table, snapshot) in &sources.snapshots {
-            let files = snapshot.iter().flat_map(|snapshot| &snapshot.files);
-            let files: Vec<ParquetFile> = files
-                .map(|file| ParquetFile { path: file.path.clone(), bytes: file.bytes, rows: file.rows })
-                .collect();
-            session.register_files(table.name, table.arrow_schema()?.as_ref(), &files)?;
+            let files = snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.files);
+            session.register_files(table.name, table.arrow_schema()?.as_ref(), files)?;
         }
-        let restrictions = gold_versions::restrictions(&self.pool, moment.known_at).await?;
-        let (schema, rows) = restricted(&restrictions)?;
-        session.register_rows("serving_restrictions", vec![rows], &schema)?;
-        let delistings = gold_versions::delistings(&self.pool, moment.known_at).await?;
-        let (schema, rows) = delisted(&delistings)?;
-        session.register_rows("delistings", vec![rows], &schema)?;
+        let withheld = Withheld {
+            restrictions: withheld::restrictions(&self.pool, moment.known_at).await?,
+            delistings: withheld::delistings(&self.pool, moment.known_at).await?,
+        };
+        withheld.register(&session)?;
         gold::prepare(&session, moment).await?;
         gold::divide(&session)?;
         Ok(session)
@@ -296,37 +293,6 @@ fn summed(spec: &TableSpec, sums: &Sums, keys: usize) -> Result<RecordBatch> {
     RecordBatch::try_new(schema, columns).map_err(|error| mismatch(spec, &error))
 }
 
-fn restricted(rows: &[Restricted]) -> Result<(SchemaRef, RecordBatch)> {
-    table(vec![
-        ("contributor_id", ids(rows.iter().map(|row| row.contributor_id))),
-        ("account_ref", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.account_ref)))),
-        ("kind", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.kind)))),
-        ("opened_at", gold::instants(rows.iter().map(|row| Some(row.opened_at)))),
-        ("lifted_at", gold::instants(rows.iter().map(|row| row.lifted_at))),
-    ])
-}
-
-fn delisted(rows: &[Delisted]) -> Result<(SchemaRef, RecordBatch)> {
-    table(vec![
-        ("contributor_id", ids(rows.iter().map(|row| row.contributor_id))),
-        ("account_ref", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.account_ref)))),
-        ("delisted_on", gold::dates(rows.iter().map(|row| row.delisted_on))),
-        ("delisted_at", gold::instants(rows.iter().map(|row| Some(row.delisted_at)))),
-    ])
-}
-
-fn ids(of: impl Iterator<Item = Uuid>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(of.map(|id| id.to_string())))
-}
-
-fn table(columns: Vec<(&str, ArrayRef)>) -> Result<(SchemaRef, RecordBatch)> {
-    let fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let columns = columns.into_iter().map(|(_, column)| column).collect();
-    let rows = RecordBatch::try_new(Arc::clone(&schema), columns);
-    Ok((schema, rows.map_err(|error| Error::Internal(format!("gold: {error}")))?))
-}
-
 fn missing(column: &str) -> Error {
     Error::Internal(format!("gold: a statement gives no {column}"))
 }
@@ -346,7 +312,7 @@ mod tests {
                 ("product_type", Arc::new(StringArray::from(vec![product]))),
                 ("accounts", Arc::new(Int64Array::from(vec![accounts]))),
             ];
-            table(columns).unwrap().1
+            gold::table(columns).unwrap().1
         };
         let mut sums = BTreeMap::new();
         add(&mut sums, &[rows("RENTAL", 2), rows("OTHER", 5)], 1).unwrap();

@@ -28,6 +28,7 @@ mod restore;
 mod scan;
 pub mod silver;
 pub mod tables;
+pub mod withheld;
 mod write;
 
 use std::collections::HashMap;
@@ -98,7 +99,9 @@ impl Lake {
             }
             LakeCatalog::Rest => (rest::open(config, storage_properties(config, s3)).await?, None),
         };
-        let engine = engine(config, s3)?;
+        let partitions = std::thread::available_parallelism().map_or(1, usize::from);
+        let budget = Budget { memory_bytes: QUERY_MEMORY_BYTES, partitions, questions: QUESTIONS };
+        let engine = engine(config, s3, budget)?;
         Ok(Some(Lake {
             catalog,
             sql,
@@ -110,9 +113,9 @@ impl Lake {
     }
 }
 
-fn engine(config: &LakeConfig, s3: &S3Config) -> Result<Engine> {
-    let partitions = std::thread::available_parallelism().map_or(1, usize::from);
-    let engine = Engine::new(Budget { memory_bytes: QUERY_MEMORY_BYTES, partitions, questions: QUESTIONS })?;
+/// An engine that reaches the tables, wherever they are.
+fn engine(config: &LakeConfig, s3: &S3Config, budget: Budget) -> Result<Engine> {
+    let engine = Engine::new(budget)?;
     let bucket = config.warehouse.strip_prefix("s3://").and_then(|rest| rest.split('/').next());
     engine.reach(bucket.unwrap_or(&s3.bucket), s3)?;
     Ok(engine)

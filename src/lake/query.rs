@@ -29,6 +29,7 @@ use object_store::aws::AmazonS3Builder;
 use secrecy::ExposeSecret as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::scan::SnapshotFile;
 use crate::config::S3Config;
 use crate::error::{Error, Result};
 
@@ -106,21 +107,12 @@ pub struct Session {
     _place: OwnedSemaphorePermit,
 }
 
-/// A Parquet file that belongs to a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParquetFile {
-    /// `s3://bucket/key` or `file:///path`.
-    pub path: String,
-    pub bytes: u64,
-    pub rows: u64,
-}
-
 impl Session {
     /// Gives a list of Parquet files a name, as one table. All of them lie in one store.
     ///
     /// # Errors
     /// When a path is none.
-    pub fn register_files(&self, name: &str, schema: &Schema, files: &[ParquetFile]) -> Result<()> {
+    pub fn register_files(&self, name: &str, schema: &Schema, files: &[SnapshotFile]) -> Result<()> {
         let table = ParquetTable::new(schema, files)?;
         self.register(name, Arc::new(table))
     }
@@ -239,7 +231,7 @@ struct ParquetTable {
 }
 
 impl ParquetTable {
-    fn new(schema: &Schema, files: &[ParquetFile]) -> Result<ParquetTable> {
+    fn new(schema: &Schema, files: &[SnapshotFile]) -> Result<ParquetTable> {
         let root = files.first().map_or("file:///", |file| root_of(&file.path));
         let mut found = Vec::with_capacity(files.len());
         for file in files {

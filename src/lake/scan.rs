@@ -17,7 +17,7 @@ pub struct Snapshot {
 /// A Parquet file of a table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnapshotFile {
-    /// Where it is, as `s3://bucket/key`.
+    /// Where it is, as `s3://bucket/key`, or `file:///path` where files were made by hand.
     pub path: String,
     pub bytes: u64,
     pub rows: u64,

@@ -21,13 +21,15 @@ use crate::access::Principal;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::db::archive_queries::{self, ArchiveQuery, Asked, Done};
+use crate::db::withheld;
 use crate::db::{Connection, advisory_lock_in_tx, erasure_tombstones};
 use crate::domain::archive::State;
 use crate::error::{Error, Result};
 use crate::ids::{ArchiveQueryId, ClientId};
 use crate::lake::Lake;
-use crate::lake::archive::{Archive, Withheld};
+use crate::lake::archive::Archive;
 use crate::lake::gold::Moment;
+use crate::lake::withheld::Withheld;
 use crate::privacy::random;
 use crate::store::{StorageKey, Upload};
 
@@ -235,8 +237,8 @@ pub async fn run(app: &App) -> Result<u64> {
 /// One attempt; `false` when it is not wanted any more.
 async fn answer(app: &App, lake: &Lake, query: &ArchiveQuery, attempt: Uuid) -> Result<bool> {
     let withheld = Withheld {
-        restrictions: archive_queries::restrictions(&app.db.system, query.known_at).await?,
-        delistings: archive_queries::delistings(&app.db.system, query.known_at).await?,
+        restrictions: withheld::restrictions_then_and_now(&app.db.system, query.known_at).await?,
+        delistings: withheld::delistings(&app.db.system, query.known_at).await?,
     };
     let moment = Moment { as_of: query.as_of, known_at: query.known_at };
     let archive = Archive::open(lake, &app.config.s3, moment, query.format, &withheld).await?;

@@ -14,8 +14,7 @@ use crate::domain::batch::State;
 use crate::error::{Error, Result};
 use crate::ids::BatchId;
 use crate::lake::gold_tables::GOLD_TABLES;
-use crate::lake::silver::{ACCOUNT_SNAPSHOTS, APPLICATIONS, BATCHES, REJECTED_RECORDS, REPAYMENT_EVENTS};
-use crate::lake::{Lake, Landing, TableSpec};
+use crate::lake::{Lake, Landing, TableSpec, silver};
 use crate::privacy::random;
 
 /// A table that the pipeline fills.
@@ -27,14 +26,18 @@ pub struct Fed {
     journal: bool,
 }
 
+pub const ACCOUNT_SNAPSHOTS: Fed =
+    Fed { table: &silver::ACCOUNT_SNAPSHOTS, statement: lake_rows::ACCOUNT_SNAPSHOTS, journal: true };
+pub const REPAYMENT_EVENTS: Fed =
+    Fed { table: &silver::REPAYMENT_EVENTS, statement: lake_rows::REPAYMENT_EVENTS, journal: true };
+pub const APPLICATIONS: Fed =
+    Fed { table: &silver::APPLICATIONS, statement: lake_rows::APPLICATIONS, journal: true };
+pub const BATCHES: Fed = Fed { table: &silver::BATCHES, statement: lake_rows::BATCHES, journal: true };
+pub const REJECTED_RECORDS: Fed =
+    Fed { table: &silver::REJECTED_RECORDS, statement: lake_rows::REJECTED_RECORDS, journal: false };
+
 /// All of them.
-pub const FED: &[Fed] = &[
-    Fed { table: &ACCOUNT_SNAPSHOTS, statement: lake_rows::ACCOUNT_SNAPSHOTS, journal: true },
-    Fed { table: &REPAYMENT_EVENTS, statement: lake_rows::REPAYMENT_EVENTS, journal: true },
-    Fed { table: &APPLICATIONS, statement: lake_rows::APPLICATIONS, journal: true },
-    Fed { table: &BATCHES, statement: lake_rows::BATCHES, journal: true },
-    Fed { table: &REJECTED_RECORDS, statement: lake_rows::REJECTED_RECORDS, journal: false },
-];
+pub const FED: &[Fed] = &[ACCOUNT_SNAPSHOTS, REPAYMENT_EVENTS, APPLICATIONS, BATCHES, REJECTED_RECORDS];
 
 /// A group is full with so many rows; one entry may have more.
 const GROUP_ROWS: i64 = 1_000_000;

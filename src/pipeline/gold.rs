@@ -12,6 +12,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use crate::app::App;
 use crate::db::gold_versions::{self, GoldVersion};
+use crate::db::lake_entries;
 use crate::error::{Error, Result};
 use crate::lake::gold::Moment;
 use crate::lake::silver::ACCOUNT_SNAPSHOTS;
@@ -69,7 +70,7 @@ pub async fn refresh(app: &App, as_of: NaiveDate) -> Result<Refreshed> {
     wait_for_writers(app).await?;
     let batches = lake.gold_batches().await?;
     // What waits to land is not known of yet, nor is anything that came after it.
-    let waiting = gold_versions::waiting_since(pool).await?;
+    let waiting = lake_entries::waiting_since(pool).await?;
     let known_at = waiting.map_or(now, |since| now.min(since - TimeDelta::microseconds(1)));
     let sources = lake.gold_sources(batches).await?;
     if let Some(newest) = gold_versions::newest(pool, Some(as_of)).await? {

@@ -8,8 +8,9 @@ use arrow::array::*;
 use arrow::datatypes::{Field, Schema};
 use chrono::{DateTime, NaiveDate, Utc};
 use etrplus::domain::contract::PaymentFrequency;
+use etrplus::lake::SnapshotFile;
 use etrplus::lake::gold::{self, Moment};
-use etrplus::lake::query::{ParquetFile, Session};
+use etrplus::lake::query::Session;
 use parquet::arrow::ArrowWriter;
 use uuid::Uuid;
 
@@ -43,7 +44,7 @@ pub fn register(session: &Session, folder: &Path) {
             File::open(&path).unwrap(),
         );
         let reader = reader.unwrap();
-        let file = ParquetFile {
+        let file = SnapshotFile {
             path: format!("file://{}", path.display()),
             bytes: path.metadata().unwrap().len(),
             rows: reader.metadata().file_metadata().num_rows() as u64,

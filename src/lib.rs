@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`domain`] is what the bureau knows, without I/O; [`pipeline`] is the way of a batch;
 //! [`http`] is what callers see; [`db`] and [`store`] keep state and bytes; [`jobs`] lets work outlive a
-//! process; [`access`] and [`privacy`] decide who may do what and keep identifiers unreadable;
+//! process; [`lake`] is where curated rows go, [`lineage`] how they came there; [`access`] and [`privacy`] decide who
+//! may do what and keep identifiers unreadable;
 //! [`embedded`] is the private Postgres and S3 behind `etrplus dev`.
 
 pub mod access;
